@@ -1,0 +1,277 @@
+"""The contract between Outrider and the code that speaks to one vendor.
+
+An adapter turns a message into the vendor's request and the vendor's answer into a value; it turns the
+vendor's webhooks into inbound items. It keeps no durable state, writes nothing to the database and never
+signals "try again" by raising: every expected end of a send is one of the four outcomes below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+JsonObject: TypeAlias = dict[str, object]
+
+
+class Channel(StrEnum):
+    """Where a person is reached; the contract's `platformName` in lower case."""
+
+    WHATSAPP = "whatsapp"
+    INSTAGRAM = "instagram"
+    FACEBOOK = "facebook"
+    TELEGRAM = "telegram"
+    SLACK = "slack"
+    DISCORD = "discord"
+    SMS = "sms"
+    EMAIL = "email"
+    IMESSAGE = "imessage"
+
+
+class Capability(StrEnum):
+    """What an adapter can do; what is missing is refused loudly before anything is stored."""
+
+    SEND_TEXT = "send_text"
+    SEND_HTML = "send_html"
+    RECEIVE_MESSAGES = "receive_messages"
+    RECEIVE_RECEIPTS = "receive_receipts"
+    FIND_OUTCOME = "find_outcome"
+
+
+class FailureCode(StrEnum):
+    """Why a message failed for good (`message.failed`, `error.code`)."""
+
+    RECIPIENT_NOT_FOUND = "RECIPIENT_NOT_FOUND"
+    RECIPIENT_BLOCKED = "RECIPIENT_BLOCKED"
+    CONTENT_REJECTED = "CONTENT_REJECTED"
+    WINDOW_CLOSED = "WINDOW_CLOSED"
+    ACCOUNT_ERROR = "ACCOUNT_ERROR"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+
+
+class FieldKind(StrEnum):
+    """The JSON type of one config value."""
+
+    TEXT = "text"
+    URL = "url"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigField:
+    """One key of a connection's config; drives validation, sealing, masking and the console's form."""
+
+    name: str
+    label: str
+    kind: FieldKind = FieldKind.TEXT
+    is_secret: bool = False
+    is_required: bool = False
+    choices: tuple[str, ...] = ()
+    default: str | int | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an adapter is: its name, channels, config, capabilities and limits.
+
+    `is_ordered`: messages of one conversation leave in the order in which they were accepted.
+    `text_limit`: characters of text, None where the vendor has none.
+    `lifetime_hours`: how long a deferred message is retried before it fails `EXPIRED`.
+    """
+
+    name: str
+    label: str
+    channels: frozenset[Channel]
+    config_fields: tuple[ConfigField, ...]
+    capabilities: frozenset[Capability]
+    is_ordered: bool
+    text_limit: int | None
+    attempt_seconds: float = 20.0
+    lifetime_hours: int = 24
+    documentation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionContext:
+    """The connection that a call is made for: its config with secrets opened. Never log it."""
+
+    application_id: UUID
+    connection_id: UUID
+    channel: Channel
+    config: Mapping[str, object] = field(repr=False)
+    webhook_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One message to hand to the vendor.
+
+    `delivery_id` is equal on every attempt: vendors that accept an idempotency key get this one.
+    `content` is the message object of the contract (`{"type": "text", "text": …, "role": …}`).
+    `metadata` is the caller's (mail: `subject`, `content_type`).
+    """
+
+    event_id: UUID
+    delivery_id: UUID
+    attempt: int
+    recipient: str
+    content: Mapping[str, object]
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The vendor took the message and calls it `external_id`."""
+
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The vendor refused for good; trying again cannot help."""
+
+    code: FailureCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now. `retry_after` in seconds as the vendor asked, None for our schedule.
+
+    `pauses_connection` holds everything else of the connection back for `retry_after` too.
+    """
+
+    retry_after: float | None
+    detail: str
+    pauses_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """The request left and no answer came: the vendor may or may not have the message."""
+
+    detail: str
+
+
+Outcome: TypeAlias = Sent | Rejected | Deferred | InDoubt
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRequest:
+    """A webhook as it came in: header names in lower case, `body` the raw bytes that were signed."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wrote, as the vendor tells it."""
+
+    external_id: str
+    name: str | None = None
+    profile_picture_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """Somebody wrote. `content` is the contract's message object with `role: "user"`.
+
+    `external_id` is the vendor's id of the message, unique in the connection. `conversation` is what a reply
+    is addressed to (a group's id; the sender's own id in a direct chat). `dedupe_key` is equal on the
+    vendor's repeats and unique otherwise; `written_at` is the vendor's time, None where it sends none.
+    """
+
+    dedupe_key: str
+    external_id: str
+    sender: Sender
+    conversation: str
+    content: JsonObject
+    written_at: datetime | None = None
+    reply_to_external_id: str | None = None
+
+
+class ReceiptState(StrEnum):
+    """What a receipt says of a message that we sent."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundReceipt:
+    """The vendor tells what became of a message that we sent, possibly before it answered the send."""
+
+    dedupe_key: str
+    external_id: str
+    state: ReceiptState
+    happened_at: datetime | None = None
+    code: FailureCode | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """Authentic, but nothing that this adapter knows: kept raw as `system.webhook.unrecognised`."""
+
+    dedupe_key: str | None
+    note: str
+
+
+InboundItem: TypeAlias = InboundMessage | InboundReceipt | Unrecognised
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What the vendor wants to read in the 200, sent only after the items are committed."""
+
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedWebhook:
+    """All that one webhook body says; an empty `items` is an acknowledged nothing (a handshake)."""
+
+    items: tuple[InboundItem, ...]
+    answer: WebhookAnswer = WebhookAnswer()
+
+
+class Adapter(Protocol):
+    """The code that speaks to one vendor. One instance serves every connection of the process."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What this adapter is and can do."""
+        ...
+
+    def normalise_address(self, address: str) -> str | None:
+        """The recipient's canonical external id (E.164, lower-case domain …), None if it cannot be one."""
+        ...
+
+    async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
+        """Hand one message to the vendor within `manifest.attempt_seconds`; vendor faults are outcomes."""
+        ...
+
+    async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
+        """Ask the vendor what became of an attempt in doubt; None if it cannot tell."""
+        ...
+
+    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+        """Whether the webhook is authentic, over its raw bytes (the path secret was already checked)."""
+        ...
+
+    def parse(self, request: InboundRequest, connection: ConnectionContext) -> ParsedWebhook:
+        """Read an authentic webhook; lenient, and never raises for what a vendor may send."""
+        ...
+
+    async def close(self) -> None:
+        """Give back pooled connections at stop."""
+        ...
