@@ -1,0 +1,1 @@
+"""Outrider: one self-hosted server through which a product sends and receives every message."""

@@ -1,0 +1,1 @@
+"""Everything between the product and PostgreSQL, the bundled server included."""
