@@ -72,7 +72,16 @@ def _make_environment() -> None:
 def _install_uv() -> None:
     pinned = ENVIRONMENT / "uv.lock"
     pinned.write_text(_lock_entry("uv"))
-    install = ("install", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:", "-r", pinned)
+    install = (
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-r",
+        pinned,
+    )
     if _works(PYTHON, "-m", "pip", "--version"):
         _run(PYTHON, "-m", "pip", *install)
     elif _works(sys.executable, "-m", "pip", "--version"):
