@@ -29,6 +29,10 @@ class Channel(StrEnum):
     IMESSAGE = "imessage"
 
 
+CHAT_CHANNELS = frozenset(Channel) - {Channel.SMS, Channel.EMAIL}
+"""Channels on which people see messages as one thread, where order matters; never mail or SMS."""
+
+
 class Capability(StrEnum):
     """What an adapter can do; what is missing is refused loudly before anything is stored."""
 
@@ -63,7 +67,10 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """One key of a connection's config; drives validation, sealing, masking and the console's form."""
+    """One key of a connection's config; drives validation, sealing, masking and the console's form.
+
+    `minimum` and `maximum` bound an integer.
+    """
 
     name: str
     label: str
@@ -72,13 +79,15 @@ class ConfigField:
     is_required: bool = False
     choices: tuple[str, ...] = ()
     default: str | int | bool | None = None
+    minimum: int = -(2**53) + 1
+    maximum: int = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What an adapter is: its name, channels, config, capabilities and limits.
 
-    `is_ordered`: messages of one conversation leave in the order in which they were accepted.
+    `ordered_channels`: there, messages of one conversation leave in the order in which they were accepted.
     `text_limit`: characters of text, None where the vendor has none.
     `lifetime_hours`: how long a deferred message is retried before it fails `EXPIRED`.
     """
@@ -88,11 +97,15 @@ class Manifest:
     channels: frozenset[Channel]
     config_fields: tuple[ConfigField, ...]
     capabilities: frozenset[Capability]
-    is_ordered: bool
+    ordered_channels: frozenset[Channel]
     text_limit: int | None
     attempt_seconds: float = 20.0
     lifetime_hours: int = 24
     documentation: str = ""
+
+    def is_ordered_on(self, channel: Channel) -> bool:
+        """Whether messages of one conversation must leave in order on this channel."""
+        return channel in self.ordered_channels
 
 
 @dataclass(frozen=True, slots=True)
