@@ -1,4 +1,4 @@
-"""Hashes and tokens: for secrets that are only ever compared, and for telling whether requests are the same."""
+"""Hashes and tokens: for secrets that are only ever compared, and for telling requests apart."""
 
 import hashlib
 import hmac
