@@ -1,0 +1,392 @@
+-- The append: everything that concurrent callers want to write, in one call and one commit.
+--
+-- An *item* is what one caller wants, all or nothing; rows of the other sets name their item by its number
+-- (from 1). Each set is ordered by its key before it is written, so that two processes cannot deadlock, and
+-- folded to one row a key, so that one key twice in a batch is an ordinary case.
+
+create type append_item as (application_id uuid, event_id uuid, scope text, key text, request_hash bytea, key_hours integer);
+create type append_target as (item integer, kind text, id uuid);
+create type append_identity as (
+  item integer, platform_user_id uuid, user_id uuid, connection_id uuid, external_id text,
+  name text, profile_picture_url text, is_system boolean, created_at timestamptz);
+create type append_event as (
+  item integer, application_id uuid, id uuid, event_type text, payload text, origin_event_id uuid,
+  ordering_key bigint, fragment text, is_held boolean, raw bytea, raw_headers text);
+create type append_edge as (item integer, event_id uuid, id uuid, edge_type text, target_type text, target_id uuid);
+create type append_message as (
+  item integer, id uuid, connection_id uuid, platform_user_id uuid, shard smallint, ordering_key bigint,
+  due_at timestamptz, expires_at timestamptz);
+-- What is told of a platform's message: state null only names our event by its external id.
+create type append_receipt as (
+  item integer, event_id uuid, connection_id uuid, external_id text, message_id uuid, state smallint,
+  happened_at timestamptz, error text);
+-- The end of one attempt. epoch null: a caller that is no dispatcher (cancel), allowed only before the row is due.
+create type append_outcome as (
+  item integer, shard smallint, epoch bigint, position bigint, delivery_id uuid, number smallint,
+  result text, final_state text, reason text, next_state text, due_at timestamptz,
+  started_at timestamptz, duration_ms integer, status_code integer, detail text, release_fragment text);
+
+-- Which of the 64 shards dispatches a target (a connection or a subscription).
+create function shard_of(target_id uuid) returns smallint immutable language sql as $$
+  select (get_byte(uuid_send(target_id), 15) & 63)::smallint
+$$;
+
+create type appended_delivery as (
+  application_id uuid, shard smallint, position bigint, id uuid, kind text, event_id uuid, target_id uuid,
+  ordering_key bigint, origin_event_id uuid, due_at timestamptz, expires_at timestamptz);
+
+
+-- verdicts: 0 appended, 1 duplicate, 2 key_conflict, 3 target_missing, 4 stale (the work was ended by somebody else).
+-- stored_ids: for a duplicate the first event, for a missing target its id.
+-- p_is_replay: the connection was lost during COMMIT; what is there already answers as appended.
+create function append_batch(
+  p_is_replay boolean,
+  p_notify text,
+  p_items append_item[],
+  p_targets append_target[],
+  p_identities append_identity[],
+  p_type_applications uuid[],
+  p_type_names text[],
+  p_pattern_types text[],
+  p_pattern_names text[],
+  p_events append_event[],
+  p_edges append_edge[],
+  p_messages append_message[],
+  p_receipts append_receipt[],
+  p_outcomes append_outcome[],
+  out verdicts smallint[],
+  out stored_ids uuid[],
+  out previous_position bigint,
+  out last_position bigint,
+  out deliveries appended_delivery[]
+) language plpgsql as $$
+declare
+  size integer := cardinality(p_items);
+  ok boolean[] := array_fill(true, array[size]);
+  fresh_events append_event[] := p_events;
+  freed_events append_event[] := '{}';
+  freed_receipts append_receipt[] := '{}';
+  applied integer[];
+  r record;
+begin
+  verdicts := array_fill(0::smallint, array[size]);
+  stored_ids := array_fill(null::uuid, array[size]);
+  deliveries := '{}';
+
+  if p_is_replay then
+    for r in
+      select i.n from unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n)
+      where exists (select from events e where e.application_id = i.application_id and e.id = i.event_id)
+         or exists (select from once_keys k where k.application_id = i.application_id and k.scope = i.scope
+                      and k.key = i.key and k.event_id = i.event_id)
+         or exists (select from unnest(p_outcomes) o join attempts a on a.application_id = i.application_id
+                      and a.delivery_id = o.delivery_id and a.number = o.number where o.item = i.n)
+    loop
+      ok[r.n] := false;
+    end loop;
+  end if;
+
+  -- a target of another tenant is a missing one
+  if cardinality(p_targets) > 0 then
+    for r in
+      select t.item, t.id from unnest(p_targets) t
+      join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+      where ok[t.item] and not case t.kind
+        when 'connection' then exists (select from connections c
+          where c.application_id = i.application_id and c.id = t.id and c.status = 'active')
+        when 'platform_user' then exists (select from platform_users p
+          where p.application_id = i.application_id and p.id = t.id)
+        when 'user' then exists (select from users u where u.application_id = i.application_id and u.id = t.id)
+        when 'event' then exists (select from events e where e.application_id = i.application_id and e.id = t.id)
+        else false end
+    loop
+      ok[r.item] := false;
+      verdicts[r.item] := 3;
+      stored_ids[r.item] := r.id;
+    end loop;
+  end if;
+
+  -- once keys: the first of a batch wins; a concurrent first is waited for by the insert
+  if exists (select from unnest(p_items) i where i.key is not null) then
+    insert into once_keys as k (application_id, scope, key, request_hash, event_id, expires_at)
+    select distinct on (i.application_id, i.scope, i.key)
+      i.application_id, i.scope, i.key, i.request_hash, i.event_id, now() + make_interval(hours => i.key_hours)
+    from unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n)
+    where i.key is not null and ok[i.n]
+    order by i.application_id, i.scope, i.key, i.n
+    on conflict (application_id, scope, key) do update
+      set request_hash = excluded.request_hash, event_id = excluded.event_id, expires_at = excluded.expires_at
+      where k.expires_at < now();
+    for r in
+      select i.n, k.event_id, k.request_hash is not distinct from i.request_hash as is_same
+      from unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n)
+      join once_keys k on k.application_id = i.application_id and k.scope = i.scope and k.key = i.key
+      where ok[i.n] and k.event_id <> i.event_id
+    loop
+      ok[r.n] := false;
+      verdicts[r.n] := case when r.is_same then 1 else 2 end;
+      stored_ids[r.n] := r.event_id;
+    end loop;
+  end if;
+
+  if cardinality(p_outcomes) > 0 then
+    perform from delivery_queue q
+      join unnest(p_outcomes) o on q.shard = o.shard and q.position = o.position and q.id = o.delivery_id
+      order by q.shard, q.position, q.id for update of q;
+    with allowed as materialized (
+      select distinct on (o.shard, o.position, o.delivery_id)
+        o.*, q.application_id, q.kind, q.event_id, q.target_id
+      from unnest(p_outcomes) o
+      join delivery_queue q on q.shard = o.shard and q.position = o.position and q.id = o.delivery_id
+      join shards s on s.shard = o.shard
+      where ok[o.item] and case
+        when o.epoch is null then q.state in ('ready', 'in_doubt') and q.due_at > clock_timestamp()
+        else s.epoch = o.epoch end
+      order by o.shard, o.position, o.delivery_id, o.item
+    ), ended as (
+      delete from delivery_queue q using allowed a
+      where a.final_state is not null and q.shard = a.shard and q.position = a.position and q.id = a.delivery_id
+    ), history as (
+      insert into deliveries (application_id, id, kind, event_id, target_id, state, reason, attempts, finished_at)
+      select a.application_id, a.delivery_id, a.kind, a.event_id, a.target_id, a.final_state, a.reason, a.number,
+        clock_timestamp()
+      from allowed a where a.final_state is not null
+    ), postponed as (
+      update delivery_queue q set state = a.next_state, attempts = a.number, due_at = a.due_at
+      from allowed a
+      where a.final_state is null and q.shard = a.shard and q.position = a.position and q.id = a.delivery_id
+    ), tries as (
+      insert into attempts (application_id, delivery_id, number, result, started_at, duration_ms, status_code,
+        detail, retry_at)
+      select a.application_id, a.delivery_id, a.number, a.result, a.started_at, a.duration_ms, a.status_code,
+        a.detail, case when a.final_state is null then a.due_at end
+      from allowed a where a.started_at is not null
+    ), opened as (
+      update delivery_queue q set state = 'ready', due_at = clock_timestamp()
+      from allowed a
+      where a.release_fragment is not null and q.application_id = a.application_id and q.event_id = a.event_id
+        and q.state = 'held'
+      returning q.*
+    ), frozen as (
+      insert into frozen_bodies (application_id, event_id, fragment)
+      select distinct on (a.application_id, a.event_id) a.application_id, a.event_id, a.release_fragment
+      from allowed a
+      where a.release_fragment is not null and (
+        exists (select from opened p where p.application_id = a.application_id and p.event_id = a.event_id)
+        or exists (select from fan_outs f where f.application_id = a.application_id and f.event_id = a.event_id))
+      on conflict do nothing
+    ), spread as (
+      update fan_outs f set is_held = false from allowed a
+      where a.release_fragment is not null and f.application_id = a.application_id and f.event_id = a.event_id
+    )
+    select
+      (select array_agg(a.item) from allowed a),
+      coalesce((select array_agg(row(o.application_id, o.shard, o.position, o.id, o.kind, o.event_id, o.target_id,
+        o.ordering_key, null, o.due_at, o.expires_at)::appended_delivery order by o.position) from opened o), '{}')
+    into applied, deliveries;
+    for r in select o.item from unnest(p_outcomes) o where ok[o.item] and not o.item = any (coalesce(applied, '{}')) loop
+      ok[r.item] := false;
+      verdicts[r.item] := 4;
+    end loop;
+  end if;
+
+  if cardinality(p_type_names) > 0 then
+    insert into event_types (application_id, name)
+    select distinct t.application_id, t.name from unnest(p_type_applications, p_type_names) t(application_id, name)
+    order by 1, 2 on conflict do nothing;
+  end if;
+
+  if cardinality(p_identities) > 0 then
+    insert into users (application_id, id, name, is_system, created_at)
+    select distinct on (i.application_id, d.user_id) i.application_id, d.user_id, d.name, d.is_system, d.created_at
+    from unnest(p_identities) d
+    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = d.item
+    where ok[d.item] order by i.application_id, d.user_id, d.item
+    on conflict do nothing;
+    insert into platform_users (application_id, id, user_id, connection_id, external_id, name, profile_picture_url,
+      created_at)
+    select distinct on (i.application_id, d.platform_user_id)
+      i.application_id, d.platform_user_id, d.user_id, d.connection_id, d.external_id, d.name, d.profile_picture_url,
+      d.created_at
+    from unnest(p_identities) d
+    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = d.item
+    where ok[d.item] order by i.application_id, d.platform_user_id, d.item
+    on conflict do nothing;
+  end if;
+
+  if cardinality(p_edges) > 0 then
+    insert into edges (application_id, event_id, id, edge_type, target_type, target_id)
+    select i.application_id, g.event_id, g.id, g.edge_type, g.target_type, g.target_id
+    from unnest(p_edges) g
+    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = g.item
+    where ok[g.item];
+  end if;
+
+  if cardinality(p_messages) > 0 then
+    insert into messages (application_id, id, connection_id, platform_user_id)
+    select i.application_id, m.id, m.connection_id, m.platform_user_id
+    from unnest(p_messages) m
+    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = m.item
+    where ok[m.item];
+  end if;
+
+  if cardinality(p_receipts) > 0 then
+    -- both sides upsert this row, so one of them always sees the other
+    insert into external_messages as x (application_id, connection_id, external_id, event_id)
+    select i.application_id, t.connection_id, t.external_id,
+      (array_agg(t.message_id order by t.item) filter (where t.message_id is not null))[1]
+    from unnest(p_receipts) t
+    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+    where ok[t.item] and t.external_id is not null
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (application_id, connection_id, external_id) do update set event_id = excluded.event_id
+      where x.event_id is null;
+
+    -- receipts of messages that we do not know: their events wait for their origin
+    insert into parked_receipts (application_id, connection_id, external_id, event_id, event_type, payload, fragment,
+      raw, raw_headers, state, happened_at, error)
+    select e.application_id, t.connection_id, t.external_id, e.id, e.event_type, e.payload, e.fragment,
+      e.raw, e.raw_headers, t.state, t.happened_at, t.error
+    from unnest(p_receipts) t
+    join unnest(p_events) e on e.id = t.event_id
+    join external_messages x on x.application_id = e.application_id and x.connection_id = t.connection_id
+      and x.external_id = t.external_id
+    where ok[t.item] and t.message_id is null and x.event_id is null;
+
+    select coalesce(array_agg(row(e.item, e.application_id, e.id, e.event_type, e.payload,
+      coalesce(e.origin_event_id, x.event_id), e.ordering_key, e.fragment, e.is_held, e.raw, e.raw_headers
+      )::append_event order by e.n), '{}')
+    into fresh_events
+    from unnest(p_events) with ordinality e(item, application_id, id, event_type, payload, origin_event_id,
+      ordering_key, fragment, is_held, raw, raw_headers, n)
+    left join unnest(p_receipts) t on t.event_id = e.id and t.message_id is null
+    left join external_messages x on x.application_id = e.application_id and x.connection_id = t.connection_id
+      and x.external_id = t.external_id
+    where t.event_id is null or x.event_id is not null;
+
+    if exists (select from unnest(p_receipts) t where t.message_id is not null and t.external_id is not null) then
+      with freed as (
+        delete from parked_receipts p using (
+          select distinct x.application_id, x.connection_id, x.external_id, x.event_id
+          from unnest(p_receipts) t
+          join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+          join external_messages x on x.application_id = i.application_id and x.connection_id = t.connection_id
+            and x.external_id = t.external_id
+          where ok[t.item] and x.event_id is not null
+        ) x
+        where p.application_id = x.application_id and p.connection_id = x.connection_id
+          and p.external_id = x.external_id
+        returning p.*, x.event_id as message_id
+      )
+      select
+        coalesce(array_agg(row(0, f.application_id, f.event_id, f.event_type, f.payload, f.message_id, null,
+          f.fragment, false, f.raw, f.raw_headers)::append_event order by f.event_id), '{}'),
+        coalesce(array_agg(row(0, f.event_id, f.connection_id, f.external_id, f.message_id, f.state, f.happened_at,
+          f.error)::append_receipt order by f.event_id), '{}')
+      into freed_events, freed_receipts
+      from freed f;
+      -- a message's own `sent` stands before the receipts that waited for it
+      fresh_events := fresh_events || freed_events;
+    end if;
+
+    with told as (
+      select i.application_id, coalesce(t.message_id, x.event_id) as message_id, t.external_id, t.state, t.happened_at, t.error
+      from unnest(p_receipts) t
+      join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+      left join external_messages x on x.application_id = i.application_id and x.connection_id = t.connection_id
+        and x.external_id = t.external_id
+      where ok[t.item] and t.state is not null
+      union all
+      select e.application_id, t.message_id, t.external_id, t.state, t.happened_at, t.error
+      from unnest(freed_receipts) t join unnest(freed_events) e on e.id = t.event_id
+    ), folded as (
+      select application_id, message_id, max(state) as state, min(external_id) as external_id,
+        min(happened_at) filter (where state = 1) as sent_at,
+        min(happened_at) filter (where state = 2) as failed_at,
+        min(happened_at) filter (where state = 3) as delivered_at,
+        min(happened_at) filter (where state = 4) as read_at,
+        (array_agg(error order by happened_at) filter (where error is not null))[1] as error
+      from told where message_id is not null
+      group by application_id, message_id
+    ), locked as materialized (
+      select m.application_id, m.id from messages m
+      join folded f on f.application_id = m.application_id and f.message_id = m.id
+      order by m.application_id, m.id for update of m
+    )
+    update messages m set
+      state = greatest(m.state, f.state),
+      external_id = coalesce(m.external_id, f.external_id),
+      sent_at = least(m.sent_at, f.sent_at),
+      failed_at = least(m.failed_at, f.failed_at),
+      delivered_at = least(m.delivered_at, f.delivered_at),
+      read_at = least(m.read_at, f.read_at),
+      error = coalesce(m.error, f.error::json)
+    from folded f join locked l on l.application_id = f.application_id and l.id = f.message_id
+    where m.application_id = f.application_id and m.id = f.message_id;
+  end if;
+
+  if cardinality(fresh_events) > 0 then
+    -- from here to the commit one process at a time: positions become visible in their order
+    perform pg_advisory_xact_lock(7305002);
+    select s.last_value - case when s.is_called then 0 else 1 end into previous_position from event_position s;
+
+    with fresh as materialized (
+      select e.*, nextval('event_position') as position
+      from (
+        select e.* from unnest(fresh_events) with ordinality e(item, application_id, id, event_type, payload,
+          origin_event_id, ordering_key, fragment, is_held, raw, raw_headers, n)
+        where e.item = 0 or ok[e.item] order by e.n
+      ) e
+    ), logged as (
+      insert into events (application_id, id, position, event_type, origin_event_id, payload)
+      select e.application_id, e.id, e.position, e.event_type, e.origin_event_id, e.payload::json from fresh e
+    ), kept as (
+      insert into raw_bodies (application_id, event_id, body, headers)
+      select e.application_id, e.id, e.raw, e.raw_headers::json from fresh e where e.raw is not null
+    ), sends as (
+      insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key,
+        due_at, expires_at)
+      select e.application_id, m.shard, e.position, m.id, 'message', m.id, m.connection_id, m.ordering_key,
+        m.due_at, m.expires_at
+      from unnest(p_messages) m join fresh e on e.id = m.id
+      returning *
+    ), wanted as materialized (
+      select w.*, count(*) over (partition by w.event_id) as matches from (
+        select distinct e.application_id, e.id as event_id, e.event_type, e.position, e.ordering_key, e.is_held,
+          s.subscription_id
+        from fresh e
+        join unnest(p_pattern_types, p_pattern_names) t(event_type, pattern) on t.event_type = e.event_type
+        join subscription_patterns s on s.application_id = e.application_id and s.pattern = t.pattern
+      ) w
+    ), hooks as (
+      insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key, state,
+        due_at)
+      select w.application_id, shard_of(w.subscription_id), w.position, uuidv7(), 'webhook', w.event_id,
+        w.subscription_id, w.ordering_key, case when w.is_held then 'held' else 'ready' end,
+        case when w.is_held then 'infinity'::timestamptz end
+      from wanted w where w.matches <= 16
+      returning *
+    ), spread as (
+      insert into fan_outs (application_id, position, event_id, event_type, ordering_key, is_held,
+        after_subscription_id)
+      select distinct w.application_id, w.position, w.event_id, w.event_type, w.ordering_key, w.is_held,
+        '00000000-0000-0000-0000-000000000000'::uuid
+      from wanted w where w.matches > 16
+    ), frozen as (
+      insert into frozen_bodies (application_id, event_id, fragment)
+      select e.application_id, e.id, e.fragment from fresh e
+      where not e.is_held and e.fragment is not null and e.id in (select w.event_id from wanted w)
+    )
+    select deliveries || coalesce(array_agg(row(d.application_id, d.shard, d.position, d.id, d.kind, d.event_id,
+      d.target_id, d.ordering_key, e.origin_event_id, d.due_at, d.expires_at)::appended_delivery
+      order by d.position, d.id), '{}')
+    into deliveries
+    from (select * from sends union all select * from hooks where state = 'ready') d
+    join fresh e on e.id = d.event_id;
+
+    select s.last_value into last_position from event_position s;
+    if p_notify is not null then
+      perform pg_notify('outrider_appended', p_notify || ' ' || last_position);
+    end if;
+  end if;
+end $$;
