@@ -5,7 +5,7 @@ Three pools, because three kinds of work must not be able to do each other's: `r
 organisation, `system` runs the few statements across tenants.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -46,7 +46,7 @@ class Database:
     system: Pool
 
     @asynccontextmanager
-    async def tenant(self, organisation_id: UUID) -> AsyncIterator[Connection]:
+    async def tenant(self, organisation_id: UUID) -> AsyncGenerator[Connection, None]:
         """A transaction on settings that can see and write one organisation only."""
         async with self.settings.acquire() as connection, connection.transaction():
             await connection.execute(
