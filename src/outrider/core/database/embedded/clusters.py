@@ -124,9 +124,7 @@ autovacuum_vacuum_cost_limit = 2000
 max_logical_replication_workers = 0
 
 timezone = 'UTC'
-log_max_logical_replication_workers = 0
-
-timezone = 'UTC'
+log_timezone = 'UTC'
 lc_messages = 'C'
 cluster_name = '{DATABASE}'
 

@@ -19,7 +19,6 @@ from outrider.core.database.embedded.clusters import child_environment
 from outrider.core.database.embedded.file_locks import FileLock
 from outrider.core.database.embedded.socket_folders import PORT
 
-
 _STATUS_LINE = 7
 
 
