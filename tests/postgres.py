@@ -1,0 +1,69 @@
+"""One bundled PostgreSQL for a whole test run, and in it a database of its own for each worker.
+
+The data directory lies outside pytest's folders: those belong to one user, and as root the server runs as another.
+"""
+
+import asyncio
+import fcntl
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from outrider.core.database.embedded import EmbeddedPostgres, start_embedded
+
+_held: list[EmbeddedPostgres] = []
+
+
+async def test_database_dsn(worker_id: str, root: Path) -> str:
+    """Give the address of a new, empty database for this worker; `root` is a folder that all workers share.
+
+    The server runs until every worker has called `release_test_databases`.
+    """
+    with _agreed_data_dir(root) as data_dir:
+        embedded = await start_embedded(data_dir)
+    _held.append(embedded)
+    name = f"outrider_test_{worker_id}"
+    connection = await asyncpg.connect(embedded.dsn)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return embedded.dsn.replace("/outrider?", f"/{name}?")
+
+
+async def release_test_databases(root: Path) -> None:
+    """Leave the server; the last worker stops it and removes its data."""
+    with _agreed_data_dir(root) as data_dir:
+        while _held:
+            await _held.pop().close()
+        if not (data_dir / "postgres.socket").exists():
+            await asyncio.to_thread(shutil.rmtree, data_dir, ignore_errors=True)
+
+
+@asynccontextmanager
+async def test_database(worker_id: str, root: Path) -> AsyncGenerator[str]:
+    """Give the address of a new database, and leave the server at the end."""
+    try:
+        yield await test_database_dsn(worker_id, root)
+    finally:
+        await release_test_databases(root)
+
+
+@contextmanager
+def _agreed_data_dir(root: Path) -> Generator[Path]:
+    """Give the data directory of this run, made by the first worker that asks; others wait meanwhile."""
+    with (root / "postgres-data-dir").open("a+") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        record.seek(0)
+        data_dir = Path(record.read().strip() or "/nonexistent")
+        if not data_dir.is_dir():
+            data_dir = Path(tempfile.mkdtemp(prefix="outrider-tests-"))
+            record.truncate(0)
+            record.write(str(data_dir))
+            record.flush()
+        yield data_dir
