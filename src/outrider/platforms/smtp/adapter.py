@@ -1,0 +1,89 @@
+"""The SMTP provider: mail out through a server of the customer's choice."""
+
+import asyncio
+
+from outrider.platforms.base import (
+    ConnectionContext,
+    FailureCode,
+    InboundRequest,
+    Manifest,
+    Outbound,
+    Outcome,
+    ParsedWebhook,
+    Rejected,
+    Sent,
+    Unrecognised,
+)
+from outrider.platforms.mail_addresses import read_mail_address
+from outrider.platforms.smtp.letters import Letter, write_letter
+from outrider.platforms.smtp.manifest import MANIFEST
+from outrider.platforms.smtp.pool import SessionPool
+from outrider.platforms.smtp.replies import Trouble, outcome_of
+from outrider.platforms.smtp.sessions import HostCheck, Server, Session
+
+_MARGIN_SECONDS = 1.0
+_LONG_TEXT = 32 * 1024
+
+
+class SmtpAdapter:
+    """Keeps conversations with mail servers in a pool, and nothing else."""
+
+    def __init__(self, check_host: HostCheck) -> None:
+        self._pool = SessionPool(check_host)
+
+    @property
+    def manifest(self) -> Manifest:
+        return MANIFEST
+
+    def normalise_address(self, address: str) -> str | None:
+        read = read_mail_address(address)
+        return read.shown if read is not None else None
+
+    async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
+        give_up_at = asyncio.get_running_loop().time() + MANIFEST.attempt_seconds - _MARGIN_SECONDS
+        letter = await _written(outbound, connection)
+        if isinstance(letter, Rejected):
+            return letter
+        server = Server.of(connection.config)
+        try:
+            async with self._pool.session(connection.connection_id, server, give_up_at) as session:
+                return await _hand_over(session, letter, give_up_at)
+        except Trouble as trouble:
+            return outcome_of(trouble)
+
+    async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
+        del outbound, connection
+        return None  # SMTP has no way to ask
+
+    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+        del request, connection
+        return False  # a mail server calls no webhook
+
+    def parse(self, request: InboundRequest, connection: ConnectionContext) -> ParsedWebhook:
+        del request, connection
+        return ParsedWebhook((Unrecognised(None, "SMTP has no webhooks"),))
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+async def _written(outbound: Outbound, connection: ConnectionContext) -> Letter | Rejected:
+    text = outbound.content.get("text")
+    if isinstance(text, str) and len(text) > _LONG_TEXT:
+        return await asyncio.to_thread(write_letter, outbound, connection.config)
+    return write_letter(outbound, connection.config)
+
+
+async def _hand_over(session: Session, letter: Letter, give_up_at: float) -> Outcome:
+    if letter.needs_smtputf8 and not session.takes_smtputf8:
+        return Rejected(
+            FailureCode.ACCOUNT_ERROR, "the mail server does not take addresses beyond ASCII (SMTPUTF8)"
+        )
+    try:
+        await session.hand_over(letter, give_up_at)
+    except Trouble as trouble:
+        # After an answer the conversation can go on; after silence nobody knows where it stands.
+        if trouble.code is None:
+            session.close()
+        return outcome_of(trouble)
+    return Sent(letter.message_id)

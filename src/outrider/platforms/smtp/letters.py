@@ -1,0 +1,115 @@
+"""A message as a mail: its envelope and its bytes, or why it cannot be one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from outrider.platforms.base import FailureCode, Outbound, Rejected
+from outrider.platforms.mail_addresses import MailAddress, read_mail_address
+from outrider.platforms.smtp.html_text import text_of_html
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail, ready to hand over. `message_id` stands without its angle brackets."""
+
+    message_id: str
+    sender: str
+    recipient: str
+    needs_smtputf8: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    sender: MailAddress
+    sender_name: str
+    recipient: MailAddress
+    subject: str
+
+
+def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | Rejected:
+    """Write the mail. Whatever could smuggle in a header is refused, never cleaned silently."""
+    text = outbound.content.get("text")
+    if outbound.content.get("type") != "text" or not isinstance(text, str) or not text.strip():
+        return _unacceptable("only messages with text can be sent as mail")
+    headers = _headers(outbound, config)
+    if isinstance(headers, Rejected):
+        return headers
+    mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=_needs_utf8(headers)))
+    message_id = f"{outbound.delivery_id}@{headers.sender.ascii_domain}"
+    _write_headers(mail, headers, message_id)
+    _write_parts(mail, _encodable(text), is_html=_is_html(outbound.metadata))
+    return Letter(
+        message_id=message_id,
+        sender=headers.sender.wire,
+        recipient=headers.recipient.wire,
+        needs_smtputf8=_needs_utf8(headers),
+        body=mail.as_bytes(),
+    )
+
+
+def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rejected:
+    given_subject = outbound.metadata.get("subject")
+    subject = "" if given_subject is None else given_subject
+    sender_name, sender_email = config.get("from_name") or "", config.get("from_email")
+    if not isinstance(subject, str) or _has_control(subject):
+        return _unacceptable("the subject must be one line of text")
+    if not isinstance(sender_name, str) or _has_control(sender_name):
+        return _unacceptable("the sender's name must be one line of text")
+    if _has_control(outbound.recipient):
+        return _unacceptable("the recipient's address holds control characters")
+    sender = read_mail_address(sender_email) if isinstance(sender_email, str) else None
+    if sender is None:
+        return Rejected(FailureCode.ACCOUNT_ERROR, "the connection's from_email is no mail address")
+    recipient = read_mail_address(outbound.recipient)
+    if recipient is None:
+        return Rejected(FailureCode.RECIPIENT_NOT_FOUND, "the recipient is no mail address")
+    return _Headers(sender, _encodable(sender_name), recipient, _encodable(subject))
+
+
+def _write_headers(mail: EmailMessage, headers: _Headers, message_id: str) -> None:
+    mail["From"] = _address_header(headers.sender_name, headers.sender)
+    mail["To"] = _address_header("", headers.recipient)
+    mail["Subject"] = headers.subject
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = f"<{message_id}>"
+
+
+def _address_header(name: str, address: MailAddress) -> Address:
+    return Address(display_name=name, username=address.local_part, domain=address.ascii_domain)
+
+
+def _write_parts(mail: EmailMessage, text: str, *, is_html: bool) -> None:
+    mail.set_content(text_of_html(text) if is_html else text)
+    if is_html:
+        mail.add_alternative(text, subtype="html")
+
+
+def _is_html(metadata: Mapping[str, object]) -> bool:
+    content_type = metadata.get("content_type")
+    return isinstance(content_type, str) and content_type.split(";")[0].strip().lower() == "text/html"
+
+
+def _needs_utf8(headers: _Headers) -> bool:
+    return headers.sender.needs_smtputf8 or headers.recipient.needs_smtputf8
+
+
+def _has_control(text: str) -> bool:
+    # U+0085, U+2028 and U+2029 end a line for Python's header folding too.
+    return any(
+        ord(character) < 32 or 127 <= ord(character) < 160 or character in "\u2028\u2029"
+        for character in text
+    )
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _unacceptable(detail: str) -> Rejected:
+    return Rejected(FailureCode.CONTENT_REJECTED, detail)

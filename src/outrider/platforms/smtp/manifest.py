@@ -1,0 +1,43 @@
+"""What the SMTP provider is: mail out through any mail server, text and HTML."""
+
+from outrider.platforms.base import Capability, Channel, ConfigField, FieldKind, Manifest
+
+STARTTLS, TLS, NONE = "starttls", "tls", "none"
+
+MANIFEST = Manifest(
+    name="smtp",
+    label="Mail server (SMTP)",
+    channels=frozenset({Channel.EMAIL}),
+    config_fields=(
+        ConfigField(name="host", label="Host name of the mail server", is_required=True),
+        ConfigField(
+            name="port",
+            label="Port (587 for STARTTLS, 465 for TLS)",
+            kind=FieldKind.INTEGER,
+            default=587,
+            minimum=1,
+            maximum=65535,
+        ),
+        ConfigField(name="security", label="Encryption", choices=(STARTTLS, TLS, NONE), default=STARTTLS),
+        ConfigField(
+            name="verify_certificates",
+            label="Check the server's certificate",
+            kind=FieldKind.BOOLEAN,
+            default=True,
+        ),
+        ConfigField(name="username", label="User name, if the server wants one"),
+        ConfigField(name="password", label="Password", is_secret=True),
+        ConfigField(name="from_email", label="Sender's address", is_required=True),
+        ConfigField(name="from_name", label="Sender's name"),
+    ),
+    capabilities=frozenset({Capability.SEND_TEXT, Capability.SEND_HTML}),
+    ordered_channels=frozenset(),
+    text_limit=None,
+    attempt_seconds=60.0,
+    lifetime_hours=48,
+    documentation=(
+        'Sends each message as one mail. Metadata: `subject`, and `content_type: "text/html"` for an HTML '
+        "body, which goes out beside a text that is made from it. The external id is the Message-ID without "
+        "its angle brackets; it is equal on every attempt, so that a mail which came twice can be told."
+    ),
+)
