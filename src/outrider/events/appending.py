@@ -1,0 +1,271 @@
+"""The appender: natural batching of facts, the only way in which they are written.
+
+Callers hand it immutable values and wait. While one flush is on its way it collects what others want; then
+it writes all of that in one call and one commit, and only then answers each caller. An idle process adds no
+delay, a busy one commits dozens of requests together.
+
+It promises: an answer means that the item is committed; a data error fails the one item that has it; a
+connection lost during COMMIT is replayed with the same ids; nobody waits longer than its deadline.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+import asyncpg
+
+from outrider.core.errors import Unavailable
+from outrider.core.log import log
+from outrider.core.metrics import metrics
+from outrider.events import queries
+from outrider.events.values import Answer, Append, Flushed, Verdict
+
+_RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+_KNOWN_LIMIT = 200_000
+# The statement may have run although its answer was lost, or did surely not run: both are safe to replay.
+_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+    TimeoutError,
+)
+
+
+class PoisonedItem(Exception):
+    """The database refused this item's data; it was tried alone and nothing of it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendLimits:
+    """Bounds of the queue (refused with `Unavailable`), of a flush, and of a caller's patience."""
+
+    flush_items: int = 500
+    flush_bytes: int = 4_000_000
+    queue_items: int = 20_000
+    queue_bytes: int = 64_000_000
+    answer_seconds: float = 5.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: Append
+    size: int
+    deadline: float | None
+    future: "asyncio.Future[Answer]" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEffects:
+    """What the appender needs from outside.
+
+    `candidate_patterns` names the subscription patterns that an event type can match; `on_flushed` hears of
+    each commit before the callers do; `notify_text` is what other processes are told (None: nobody listens).
+    """
+
+    connect: "Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]"
+    candidate_patterns: Callable[[str], Sequence[str]]
+    on_flushed: Callable[[Flushed], None]
+    notify_text: Callable[[], str | None]
+    has_disk_space: Callable[[], bool]
+
+
+class Appender:
+    """One per process; see the module."""
+
+    def __init__(self, effects: AppendEffects, limits: AppendLimits | None = None) -> None:
+        self._effects = effects
+        self._limits = limits or AppendLimits()
+        self._queue: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._known_types: set[tuple[UUID, str]] = set()
+        self._known_identities: set[UUID] = set()
+
+    def start(self) -> None:
+        """Begin to flush; needs a running loop."""
+        self._task = asyncio.create_task(self._run(), name="appender")
+
+    async def close(self) -> None:
+        """Write what is queued, then stop; later appends are refused."""
+        self._is_closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._connection is not None:
+            self._connection.terminate()
+
+    @property
+    def queued(self) -> int:
+        """Items that wait for their flush."""
+        return len(self._queue)
+
+    def is_known_identity(self, platform_user_id: UUID) -> bool:
+        """Whether this process has seen the platform user committed."""
+        return platform_user_id in self._known_identities
+
+    async def append(self, item: Append, *, patience: float | None = -1.0) -> Answer:
+        """Write one item; returns after its commit.
+
+        `patience` in seconds (None: as long as it takes; the default is the limit for callers over HTTP).
+        Raises `Unavailable` when the queue is full, the disk nearly so, or patience ran out (the item may
+        still be stored: repeating with the same key is safe), and `PoisonedItem` for data that the database
+        refuses.
+        """
+        if patience is not None and patience < 0:
+            patience = self._limits.answer_seconds
+        size = _size_of(item)
+        self._admit(item, size)
+        future = asyncio.get_running_loop().create_future()
+        deadline = None if patience is None else monotonic() + patience
+        self._queue.append(_Waiting(item, size, deadline, future))
+        self._queued_bytes += size
+        self._wake.set()
+        if patience is None:
+            return await future
+        handle = asyncio.get_running_loop().call_later(patience, _give_up, future)
+        try:
+            return await future
+        finally:
+            handle.cancel()
+
+    def _admit(self, item: Append, size: int) -> None:
+        if self._is_closing:
+            raise Unavailable("The server is stopping.")
+        if not item.is_new_fact:
+            return
+        if len(self._queue) >= self._limits.queue_items or self._queued_bytes + size > self._limits.queue_bytes:
+            raise Unavailable("The server is overloaded; try again.")
+        if not self._effects.has_disk_space():
+            raise Unavailable("The disk is nearly full; nothing new is accepted.")
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                if self._is_closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await self._flush(self._take(), is_replay=False)
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        total = 0
+        queue = self._queue
+        while queue and len(batch) < self._limits.flush_items:
+            if batch and total + queue[0].size > self._limits.flush_bytes:
+                break
+            waiting = queue.popleft()
+            self._queued_bytes -= waiting.size
+            # a caller that gave up before its flush began gets nothing written
+            if waiting.future.done():
+                continue
+            total += waiting.size
+            batch.append(waiting)
+        return batch
+
+    async def _flush(self, batch: list[_Waiting], *, is_replay: bool) -> None:
+        if not batch:
+            return
+        tries = 0
+        while True:
+            try:
+                await self._write(batch, is_replay=is_replay)
+                return
+            except _LOST as error:
+                is_replay = True
+                self._drop_connection()
+                log.warning("append.interrupted", outcome="replaying", reason=str(error), items=len(batch))
+                await asyncio.sleep(_RECONNECT_SECONDS[min(tries, len(_RECONNECT_SECONDS) - 1)])
+                tries += 1
+            except (asyncpg.PostgresError, ValueError, TypeError, OverflowError) as error:
+                await self._halve(batch, error, is_replay=is_replay)
+                return
+
+    async def _halve(self, batch: list[_Waiting], error: Exception, *, is_replay: bool) -> None:
+        if len(batch) == 1:
+            log.error("append.poisoned", outcome="refused", reason=str(error), event_id=batch[0].item.event_id)
+            _resolve_error(batch[0].future, PoisonedItem(str(error)))
+            return
+        middle = len(batch) // 2
+        await self._flush(batch[:middle], is_replay=is_replay)
+        await self._flush(batch[middle:], is_replay=is_replay)
+
+    async def _write(self, batch: list[_Waiting], *, is_replay: bool) -> None:
+        started = monotonic()
+        connection = await self._connected()
+        items = [waiting.item for waiting in batch]
+        types = {(event.application_id, event.event_type) for item in items for event in item.events}
+        flushed, verdicts, stored_ids = await queries.append_batch(
+            connection,
+            items,
+            is_replay=is_replay,
+            notify=self._effects.notify_text(),
+            is_known_identity=self._known_identities.__contains__,
+            new_types=sorted(types - self._known_types),
+            patterns=self._patterns(items, {name for _, name in types}),
+        )
+        self._remember(items, types, verdicts)
+        metrics.append_batch_size.observe(len(items))
+        metrics.append_seconds.observe(monotonic() - started)
+        self._effects.on_flushed(flushed)
+        for waiting, verdict, stored_id in zip(batch, verdicts, stored_ids, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(Answer(Verdict(verdict), stored_id))
+
+    def _patterns(self, items: Sequence[Append], names: set[str]) -> list[tuple[str, str]]:
+        if any(item.receipts for item in items):
+            # receipts that waited are freed by the same call
+            names = names | RECEIPT_TYPES
+        return [(name, pattern) for name in sorted(names) for pattern in self._effects.candidate_patterns(name)]
+
+    def _remember(self, items: Sequence[Append], types: set[tuple[UUID, str]], verdicts: Sequence[int]) -> None:
+        if len(self._known_types) > _KNOWN_LIMIT:
+            self._known_types.clear()
+        self._known_types |= types
+        if len(self._known_identities) > _KNOWN_LIMIT:
+            self._known_identities.clear()
+        for item, verdict in zip(items, verdicts, strict=True):
+            if verdict == Verdict.APPENDED:
+                self._known_identities.update(identity.platform_user_id for identity in item.identities)
+
+    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._effects.connect()
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(*_LOST):
+                self._connection.terminate()
+            self._connection = None
+
+
+RECEIPT_TYPES = frozenset({"message.sent", "message.delivered", "message.read", "message.failed"})
+
+
+def _size_of(item: Append) -> int:
+    return 256 + sum(
+        len(event.payload) + len(event.fragment or "") + len(event.raw or b"") + 256 for event in item.events
+    )
+
+
+def _give_up(future: "asyncio.Future[Answer]") -> None:
+    _resolve_error(future, Unavailable("The database did not answer in time; repeat with the same idempotency key."))
+
+
+def _resolve_error(future: "asyncio.Future[Answer]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
