@@ -19,11 +19,10 @@ class VendorHttp(Protocol):
         method: str,
         url: str,
         *,
-        headers: Mapping[str, str],
-        body: bytes,
         timeout_s: float,
-        max_response_bytes: int,
-        purpose: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_response_bytes: int = ...,
     ) -> HttpAnswer | HttpFailure:
         """Make one call; never raises for what the other side does."""
         ...
@@ -43,7 +42,7 @@ def bounded_pause(seconds: float) -> float:
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """The seconds that a `Retry-After` header asks for, as a number or a date; None if it says neither."""
-    value = headers.get("retry-after", "").strip()
+    value = next((value.strip() for name, value in headers.items() if name.lower() == "retry-after"), "")
     if not value:
         return None
     try:

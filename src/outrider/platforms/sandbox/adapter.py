@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import assert_never
 
 from outrider.platforms.base import (
@@ -41,13 +42,20 @@ _LOST = InDoubt("the sandbox lost the answer to this send")
 class SandboxAdapter:
     """Simulates a vendor in this process; receipts travel the road of a real vendor's webhooks."""
 
-    def __init__(self, http: VendorHttp, deliver_webhook: DeliverWebhook) -> None:
+    def __init__(
+        self,
+        http: VendorHttp,
+        deliver_webhook: DeliverWebhook,
+        *,
+        attempt_seconds: float = MANIFEST.attempt_seconds,
+    ) -> None:
+        self._manifest = replace(MANIFEST, attempt_seconds=attempt_seconds)
         self._http = http
         self._receipts = ReceiptPoster(deliver_webhook)
 
     @property
     def manifest(self) -> Manifest:
-        return MANIFEST
+        return self._manifest
 
     def normalise_address(self, address: str) -> str | None:
         trimmed = address.strip()
@@ -102,7 +110,7 @@ class SandboxAdapter:
     async def _accept(
         self, outbound: Outbound, connection: ConnectionContext, receipts: Receipts, after_seconds: float
     ) -> Outcome:
-        remaining = MANIFEST.attempt_seconds - _SEND_MARGIN_SECONDS
+        remaining = self._manifest.attempt_seconds - _SEND_MARGIN_SECONDS
         if after_seconds > 0:
             await asyncio.sleep(min(after_seconds, remaining))
         if after_seconds >= remaining:

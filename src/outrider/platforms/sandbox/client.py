@@ -34,7 +34,6 @@ async def post_message(
         body=_body_of(outbound, connection),
         timeout_s=timeout_s,
         max_response_bytes=_LARGEST_ANSWER,
-        purpose="sandbox.send",
     )
     if isinstance(answer, HttpFailure):
         return outcome_of_failure(answer)

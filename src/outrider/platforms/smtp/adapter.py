@@ -1,6 +1,7 @@
 """The SMTP provider: mail out through a server of the customer's choice."""
 
 import asyncio
+from dataclasses import replace
 
 from outrider.platforms.base import (
     ConnectionContext,
@@ -28,19 +29,20 @@ _LONG_TEXT = 32 * 1024
 class SmtpAdapter:
     """Keeps conversations with mail servers in a pool, and nothing else."""
 
-    def __init__(self, check_host: HostCheck) -> None:
+    def __init__(self, check_host: HostCheck, *, attempt_seconds: float = MANIFEST.attempt_seconds) -> None:
+        self._manifest = replace(MANIFEST, attempt_seconds=attempt_seconds)
         self._pool = SessionPool(check_host)
 
     @property
     def manifest(self) -> Manifest:
-        return MANIFEST
+        return self._manifest
 
     def normalise_address(self, address: str) -> str | None:
         read = read_mail_address(address)
         return read.shown if read is not None else None
 
     async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
-        give_up_at = asyncio.get_running_loop().time() + MANIFEST.attempt_seconds - _MARGIN_SECONDS
+        give_up_at = asyncio.get_running_loop().time() + self._manifest.attempt_seconds - _MARGIN_SECONDS
         letter = await _written(outbound, connection)
         if isinstance(letter, Rejected):
             return letter

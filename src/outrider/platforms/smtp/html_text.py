@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 _UNSEEN = frozenset({"head", "script", "style", "template", "title"})
 _BLOCKS = frozenset(
-    [
+    {
         "address",
         "article",
         "aside",
@@ -18,28 +18,9 @@ _BLOCKS = frozenset(
         "figure",
         "footer",
         "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-    ]
+    }
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section"}
+    | {"table", "tbody", "tfoot", "thead", "tr", "ul"}
 )
 _PARAGRAPHS = frozenset({"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "table", "ul"})
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")

@@ -1,6 +1,7 @@
 """The Telegram provider: text to and from the chats of a bot."""
 
 import re
+from dataclasses import replace
 
 from outrider.platforms.base import (
     ConnectionContext,
@@ -25,12 +26,13 @@ _CHANNEL_NAME = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}")
 class TelegramAdapter:
     """Speaks the Bot API over the guarded HTTP client and keeps nothing itself."""
 
-    def __init__(self, http: VendorHttp) -> None:
+    def __init__(self, http: VendorHttp, *, attempt_seconds: float = MANIFEST.attempt_seconds) -> None:
+        self._manifest = replace(MANIFEST, attempt_seconds=attempt_seconds)
         self._http = http
 
     @property
     def manifest(self) -> Manifest:
-        return MANIFEST
+        return self._manifest
 
     def normalise_address(self, address: str) -> str | None:
         trimmed = address.strip()
@@ -39,7 +41,8 @@ class TelegramAdapter:
         return trimmed.lower() if _CHANNEL_NAME.fullmatch(trimmed) else None
 
     async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
-        return await send_text(self._http, Bot.of(connection.config), outbound)
+        bot = Bot.of(connection.config)
+        return await send_text(self._http, bot, outbound, self._manifest.attempt_seconds)
 
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         del outbound, connection

@@ -42,5 +42,4 @@ async def call(
         body=write(parameters),
         timeout_s=timeout_s,
         max_response_bytes=_LARGEST_ANSWER,
-        purpose=f"telegram.{method}",
     )

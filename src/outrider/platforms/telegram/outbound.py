@@ -21,7 +21,6 @@ from outrider.platforms.base import (
     Sent,
 )
 from outrider.platforms.telegram.client import Bot, call
-from outrider.platforms.telegram.manifest import MANIFEST
 from outrider.platforms.vendor_http import VendorHttp, bounded_pause, outcome_of_failure
 from outrider.platforms.vendor_json import as_object, as_short_id, as_text, read
 
@@ -41,12 +40,12 @@ class _Moved:
     chat_id: str
 
 
-async def send_text(http: VendorHttp, bot: Bot, outbound: Outbound) -> Outcome:
+async def send_text(http: VendorHttp, bot: Bot, outbound: Outbound, attempt_seconds: float) -> Outcome:
     """Send the message's text; a group that has become a supergroup is followed to its new id."""
     text = outbound.content.get("text")
     if outbound.content.get("type") != "text" or not isinstance(text, str) or not text.strip():
         return Rejected(FailureCode.CONTENT_REJECTED, "only messages with text can be sent")
-    give_up_at = time.monotonic() + MANIFEST.attempt_seconds - _MARGIN_SECONDS
+    give_up_at = time.monotonic() + attempt_seconds - _MARGIN_SECONDS
     outcome = await _send_to(http, bot, outbound.recipient, text, give_up_at)
     if isinstance(outcome, _Moved):
         outcome = await _send_to(http, bot, outcome.chat_id, text, give_up_at)
