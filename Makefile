@@ -35,7 +35,7 @@ fmt: setup ## Format the code and mend what the linter can mend
 lint: setup ## Linter, import rules and the project's own rules
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/check_tenancy.py
+	@$(BIN)/python -m tools.check_tenancy
 
 types: setup ## Type checker
 	@$(BIN)/basedpyright
