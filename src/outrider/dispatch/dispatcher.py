@@ -1,0 +1,414 @@
+"""The dispatcher: hands due work to its handler and records the end of each attempt.
+
+The owner of a shard gets its own process's appends straight after their commit; what other processes
+appended, what was deferred and what was scheduled is read from the queue, forward from where it was. Every
+end is recorded by the appender together with its facts, and counts only while the shard's epoch holds. It
+promises at-least-once delivery and, per conversation, the order of acceptance.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from uuid import UUID
+
+import asyncpg
+
+from outrider.core.database.pools import Pool
+from outrider.core.errors import Unavailable
+from outrider.core.log import log
+from outrider.core.metrics import metrics
+from outrider.dispatch import cross_tenant
+from outrider.dispatch.lanes import LaneLimits, Lanes
+from outrider.dispatch.leases import Beat, Leases
+from outrider.dispatch.values import Ended, Handler, QueueRow, Work
+from outrider.events.appending import Appender, PoisonedItem
+from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, Flushed, Verdict
+
+# No attempt runs longer than this; a new owner waits it out for the conversations of one that vanished.
+ATTEMPT_SECONDS = 25.0
+_POLL_SECONDS = 0.5
+_BACKSTOP_SECONDS = 2.0
+_SHARD_LOADED = 2_000
+_READ_ROWS = 200
+_DUE_ROWS = 1_000
+_DUE_OVERLAP = timedelta(seconds=15)
+_BROKEN_RETRY = timedelta(seconds=60)
+_FAN_OUT_CHUNK = 500
+_LAST_ID = UUID(int=(1 << 128) - 1)
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@dataclass(slots=True)
+class _Shard:
+    """A shard that this process owns. `is_behind`: the queue holds work that is not in memory."""
+
+    epoch: int
+    position: int = 0
+    last_id: UUID = UUID(int=0)
+    is_behind: bool = True
+    is_leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchEffects:
+    """What the dispatcher needs from outside; `candidate_patterns` as for the appender."""
+
+    pool: Pool
+    appender: Appender
+    handlers: Mapping[str, Handler]
+    candidate_patterns: Callable[[str], tuple[str, ...]]
+    set_clock_offset: Callable[[int], None]
+
+
+class Dispatcher:
+    """One per process that works; see the module."""
+
+    def __init__(self, effects: DispatchEffects, process: UUID, *, role: str, limits: LaneLimits | None = None) -> None:
+        self._effects = effects
+        self._lanes = Lanes(limits)
+        self._shards: dict[int, _Shard] = {}
+        self.leases = Leases(effects.pool, process, role=role, on_beat=self._on_beat)
+        self._known_until = 0
+        self._committed = 0
+        self._is_reading = False
+        self._during_read: list[Flushed] = []
+        self._finished: set[UUID] = set()
+        self._due_since = datetime.fromtimestamp(0, UTC)
+        self._is_forward_wanted = True
+        self._read_forward_at = 0.0
+        self._wake = asyncio.Event()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    async def start(self) -> None:
+        """Join the other processes and begin."""
+        await self.leases.start()
+        self._reader = asyncio.create_task(self._run(), name="dispatch-reader")
+
+    async def close(self, patience: float) -> None:
+        """Start nothing new, let attempts finish for `patience` seconds, hand the shards back."""
+        self._is_closing = True
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=patience)
+        for task in self._attempts:
+            task.cancel()
+        await self.leases.close()
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way."""
+        return self._lanes.in_flight
+
+    def on_flushed(self, flushed: Flushed) -> None:
+        """Take this process's own appends, in commit order, without asking the database."""
+        if flushed.last_position is not None:
+            self._committed = max(self._committed, flushed.last_position)
+        if self._is_reading:
+            self._during_read.append(flushed)
+        else:
+            self._hand_over(flushed)
+        self._pump()
+
+    def on_appended_elsewhere(self, position: int) -> None:
+        """Another process committed up to `position`: read forward."""
+        self._committed = max(self._committed, position)
+        self._is_forward_wanted = True
+        self._wake.set()
+
+    def _hand_over(self, flushed: Flushed) -> None:
+        self._finished_by(flushed)
+        first, last = flushed.previous_position, flushed.last_position
+        is_gapless = first == self._known_until
+        if first is not None and last is not None:
+            if is_gapless:
+                self._known_until = last
+            elif last > self._known_until:
+                self._is_forward_wanted = True
+                self._wake.set()
+        if flushed.deliveries:
+            self._take_handed(flushed, first, is_gapless=is_gapless)
+
+    def _take_handed(self, flushed: Flushed, first: int | None, *, is_gapless: bool) -> None:
+        now = monotonic()
+        items = {event.id: item for item in flushed.items for event in item.events}
+        items |= {item.event_id: item for item in flushed.items}
+        for delivery in flushed.deliveries:
+            shard = self._shards.get(delivery.shard)
+            if shard is None or shard.is_leaving:
+                continue
+            is_released = delivery.due_at is not None
+            if is_released and not _is_due(delivery):
+                continue
+            if not is_released and (not is_gapless or shard.is_behind):
+                continue
+            if self._lanes.loaded_by_shard.get(delivery.shard, 0) >= _SHARD_LOADED:
+                if not is_released:
+                    shard.is_behind = True
+                    shard.position, shard.last_id = first or 0, _LAST_ID
+                continue
+            cargo = self._effects.handlers[delivery.kind].handed(items.get(delivery.event_id), delivery)
+            self._lanes.add(Work(_row_of(delivery), shard.epoch, cargo), now)
+
+    def _finished_by(self, flushed: Flushed) -> None:
+        if self._is_reading:
+            self._finished.update(item.event_id for item in flushed.items if item.outcome is not None)
+
+    def _on_beat(self, beat: Beat) -> None:
+        self._effects.set_clock_offset(beat.offset_ms)
+        for number in set(self._shards) - set(beat.owned):
+            del self._shards[number]
+            self._lanes.drop_shard(number)
+        now = monotonic()
+        for number, epoch in beat.owned.items():
+            known = self._shards.get(number)
+            if known is not None and known.epoch == epoch:
+                continue
+            if known is not None:
+                self._lanes.drop_shard(number)
+            self._shards[number] = _Shard(epoch)
+            if beat.taken.get(number):
+                self._lanes.quarantine(number, now + ATTEMPT_SECONDS)
+            self._due_since = datetime.fromtimestamp(0, UTC)
+            self._is_forward_wanted = True
+        self._give_back_extras(beat.live_workers)
+        self._wake.set()
+        self._pump()
+
+    def _give_back_extras(self, live_workers: int) -> None:
+        share = -(-64 // max(1, live_workers))
+        staying = [number for number, shard in self._shards.items() if not shard.is_leaving]
+        for number in staying[share:]:
+            self._shards[number].is_leaving = True
+            self._lanes.drop_shard(number)
+        for number, shard in self._shards.items():
+            if shard.is_leaving and not self._lanes.in_flight_by_shard.get(number):
+                self.leases.give_back(number)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if self._shards and not self.leases.is_fenced:
+                    await self._read()
+            except _TROUBLE as error:
+                log.warning("dispatch.read_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+                self._is_forward_wanted = True
+                await asyncio.sleep(_POLL_SECONDS)
+            self._wake.clear()
+            if self._is_forward_wanted:
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _read(self) -> None:
+        self._is_reading = True
+        self._finished.clear()
+        try:
+            is_stale = monotonic() - self._read_forward_at > _BACKSTOP_SECONDS
+            if self._is_forward_wanted or is_stale or self._has_room_behind():
+                await self._read_forward()
+            await self._read_due()
+            await self._expand_fan_outs()
+        finally:
+            self._is_reading = False
+            waiting, self._during_read = self._during_read, []
+            for flushed in waiting:
+                if flushed.last_position is None or flushed.last_position > self._known_until or flushed.deliveries:
+                    self._hand_over(flushed)
+            self._pump()
+
+    def _has_room_behind(self) -> bool:
+        return any(
+            shard.is_behind and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED // 2
+            for number, shard in self._shards.items()
+        )
+
+    async def _read_forward(self) -> None:
+        self._is_forward_wanted = False
+        self._read_forward_at = monotonic()
+        until = self._committed
+        reading = {
+            number: shard
+            for number, shard in self._shards.items()
+            if not shard.is_leaving and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
+        }
+        if not reading:
+            return
+        new = [number for number, shard in reading.items() if shard.position == 0]
+        if new:
+            await self._learn_deferred_heads(new)
+        cursors = [
+            (number, *((shard.position, shard.last_id) if shard.is_behind else (self._known_until, _LAST_ID)))
+            for number, shard in reading.items()
+        ]
+        rows = await cross_tenant.select_forward(self._effects.pool, cursors, _READ_ROWS)
+        await self._load(rows)
+        # commit order is position order: whatever is below a visible position was visible too
+        until = max(until, self._known_until, max((row.position for row in rows), default=0))
+        last_rows: dict[int, tuple[int, QueueRow]] = {}
+        for row in rows:
+            count, _ = last_rows.get(row.shard, (0, row))
+            last_rows[row.shard] = (count + 1, row)
+        for number, shard in reading.items():
+            count, row = last_rows.get(number, (0, None))
+            shard.is_behind = count >= _READ_ROWS
+            shard.position, shard.last_id = (row.position, row.id) if shard.is_behind and row else (until, _LAST_ID)
+            if shard.is_behind:
+                self._is_forward_wanted = self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
+        self._known_until = until
+
+    async def _learn_deferred_heads(self, shards: list[int]) -> None:
+        now, wall = monotonic(), datetime.now(UTC)
+        for target_id, key, head, due_at in await cross_tenant.select_deferred_heads(self._effects.pool, shards):
+            remaining = min((due_at - wall).total_seconds() + 1.0, 120.0)
+            self._lanes.block(target_id, key, head, now + remaining)
+
+    async def _read_due(self) -> None:
+        owned = [number for number, shard in self._shards.items() if not shard.is_leaving]
+        if not owned:
+            return
+        rows = await cross_tenant.select_due(self._effects.pool, self._due_since, owned, _DUE_ROWS)
+        await self._load(rows)
+        if len(rows) == _DUE_ROWS and rows[-1].due_at is not None:
+            self._due_since = max(self._due_since, rows[-1].due_at - timedelta(microseconds=1))
+            self._wake.set()
+        else:
+            self._due_since = max(self._due_since, datetime.now(UTC) - _DUE_OVERLAP)
+
+    async def _load(self, rows: list[QueueRow]) -> None:
+        """Add rows that are not in memory and did not end while they were read."""
+        wanted: dict[str, list[QueueRow]] = {}
+        for row in rows:
+            if row.id not in self._lanes.loaded:
+                wanted.setdefault(row.kind, []).append(row)
+        works: dict[UUID, Work] = {}
+        for kind, kind_rows in wanted.items():
+            for row, cargo in zip(kind_rows, await self._effects.handlers[kind].load(kind_rows), strict=True):
+                shard = self._shards.get(row.shard)
+                if shard is not None:
+                    works[row.id] = Work(row, shard.epoch, cargo)
+        now = monotonic()
+        for row in rows:
+            work = works.get(row.id)
+            if work is not None and row.id not in self._finished and row.shard in self._shards:
+                self._lanes.add(work, now)
+        self._pump()
+
+    async def _expand_fan_outs(self) -> None:
+        for application_id, position, event_id, event_type in await cross_tenant.select_fan_outs(self._effects.pool):
+            patterns = self._effects.candidate_patterns(event_type)
+            is_done = False
+            while not is_done:
+                is_done = await cross_tenant.expand_fan_out(
+                    self._effects.pool, application_id, position, event_id, patterns, _FAN_OUT_CHUNK
+                )
+            self._wake.set()
+
+    def _pump(self) -> None:
+        if self._is_closing or self.leases.is_fenced:
+            return
+        now = monotonic()
+        next_timer = self._lanes.wake(now)
+        while (work := self._lanes.next(now)) is not None:
+            task = asyncio.create_task(self._attempt(work))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+        if next_timer is not None and (self._timer is None or self._timer.cancelled() or self._timer.when() > next_timer):
+            if self._timer is not None:
+                self._timer.cancel()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, next_timer - now), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._pump()
+
+    async def _attempt(self, work: Work) -> None:
+        ended: Ended | None = None
+        verdict = Verdict.STALE
+        try:
+            ended = await self._ended(work)
+            answer = await self._effects.appender.append(ended.append, patience=None)
+            verdict = answer.verdict
+        except (PoisonedItem, Unavailable) as error:
+            log.error("delivery.not_recorded", outcome="failed", reason=str(error), delivery_id=work.row.id)
+        finally:
+            self._end(work, ended, verdict)
+
+    async def _ended(self, work: Work) -> Ended:
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                return await self._effects.handlers[work.row.kind].attempt(work)
+        except Exception as error:  # noqa: BLE001 -- a bug in a handler must not lose the work
+            log.error("delivery.broken", outcome="failed", error=error, delivery_id=work.row.id)
+            return _broken(work, error)
+
+    def _end(self, work: Work, ended: Ended | None, verdict: Verdict) -> None:
+        if self._is_reading:
+            self._finished.add(work.row.id)
+        outcome = ended.append.outcome if ended is not None else None
+        is_recorded = verdict == Verdict.APPENDED and outcome is not None
+        self._lanes.end(
+            work,
+            monotonic(),
+            is_retried=ended is not None and ended.retry_at is not None,
+            pause_seconds=ended.pause_seconds if ended is not None else None,
+            has_failed=outcome is not None and outcome.result != "succeeded" and ended is not None and ended.is_target_at_fault,
+        )
+        metrics.deliveries(work.row.kind, outcome.result if is_recorded and outcome else "stale")
+        self._pump()
+
+
+def _is_due(delivery: AppendedDelivery) -> bool:
+    return delivery.due_at is not None and delivery.due_at <= datetime.now(UTC) + timedelta(milliseconds=50)
+
+
+def _row_of(delivery: AppendedDelivery) -> QueueRow:
+    return QueueRow(
+        delivery.application_id,
+        delivery.shard,
+        delivery.position,
+        delivery.id,
+        delivery.kind,
+        delivery.event_id,
+        delivery.target_id,
+        delivery.ordering_key,
+        "ready",
+        0,
+        delivery.due_at,
+        delivery.expires_at,
+    )
+
+
+def _broken(work: Work, error: Exception) -> Ended:
+    """A handler failed by itself: the work stays, and comes back in a minute."""
+    row = work.row
+    now = datetime.now(UTC)
+    outcome = DeliveryOutcome(
+        shard=row.shard,
+        epoch=work.epoch,
+        position=row.position,
+        delivery_id=row.id,
+        number=row.attempts + 1,
+        result="broken",
+        final_state=None,
+        reason=None,
+        next_state="ready",
+        due_at=now + _BROKEN_RETRY,
+        started_at=now,
+        duration_ms=0,
+        status_code=None,
+        detail=f"internal error ({type(error).__name__})",
+        release_fragment=None,
+    )
+    append = Append(application_id=row.application_id, event_id=row.id, outcome=outcome, is_new_fact=False)
+    return Ended(append, retry_at=outcome.due_at)
