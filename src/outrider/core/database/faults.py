@@ -1,0 +1,28 @@
+"""When the database cannot be asked, callers hear `Unavailable` instead of a driver's exception."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import asyncpg
+
+from outrider.core.errors import Unavailable
+
+# Lost or refused connections, a stopping or starting server, no room for a connection, a lock not granted in time.
+DATABASE_FAULTS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+)
+
+
+@contextmanager
+def faults_as_unavailable() -> Generator[None]:
+    """Turn a fault of the database into `Unavailable`; an error in a statement stays what it is."""
+    try:
+        yield
+    except DATABASE_FAULTS as fault:
+        raise Unavailable from fault

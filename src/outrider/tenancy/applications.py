@@ -1,0 +1,50 @@
+"""Applications: the products of a tenant, each with a slug that is unique in its organisation."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from outrider.core.errors import NotFound, ResourceExists
+from outrider.tenancy import queries
+from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
+from outrider.tenancy.naming import checked_name, checked_slug, slug_of
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application as operators name it."""
+
+    id: UUID
+    slug: str
+    name: str
+
+
+async def create_application(
+    context: TenancyContext, organisation_id: UUID, name: str, slug: str | None = None
+) -> Application:
+    """Create an application; without a slug it gets one made of its name."""
+    name = checked_name(name)
+    slug = slug_of(name) if slug is None else checked_slug(slug)
+    created = Application(context.ids.new(), slug, name)
+    try:
+        async with settings_transaction(context, organisation_id) as connection:
+            await queries.insert_application(
+                connection, organisation_id, created.id, kind="application", slug=slug, name=name
+            )
+            payload = {"application_id": created.id, "name": name, "slug": slug}
+            await append_audit(
+                context, connection, organisation_id, "system.application.created", payload, by=None
+            )
+    except asyncpg.UniqueViolationError:
+        raise ResourceExists(f"An application with the slug {slug!r} exists already.", slug=slug) from None
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(resource_type="Organisation", resource_id=str(organisation_id)) from None
+    return created
+
+
+async def find_application(context: TenancyContext, organisation_id: UUID, slug: str) -> Application | None:
+    """Find an application of a tenant by its slug."""
+    async with settings_transaction(context, organisation_id) as connection:
+        row = await queries.select_application(connection, organisation_id, slug)
+    return Application(row.id, row.slug, row.name) if row else None

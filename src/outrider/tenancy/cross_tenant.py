@@ -1,0 +1,130 @@
+"""The statements of tenancy that look across tenants, each with its reason; they run on the system pool."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from outrider.core.database.pools import Pool
+
+# The key is what tells the tenant.
+SELECT_ACTIVE_KEY = """
+select organisation_id, application_id, id, scopes, environment, expires_at from api_keys
+where secret_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+"""
+# The dispatcher and the operations on messages know the application, not its organisation.
+SELECT_CONNECTION = """
+select c.organisation_id, c.application_id, c.id, c.account_id, c.identifier, c.name, c.channel, c.provider, c.status,
+  c.in_doubt_policy, c.system_platform_user_id, p.user_id as system_user_id, p.external_id as system_external_id,
+  p.name as system_name, a.config::text as config, a.sealed_config
+from connections c
+join accounts a on a.organisation_id = c.organisation_id and a.id = c.account_id
+join platform_users p on p.application_id = c.application_id and p.id = c.system_platform_user_id
+where c.application_id = $1 and c.id = $2 and c.status <> 'deleted'
+"""
+# A platform knows the address that it was given and nothing else.
+SELECT_WEBHOOK = """
+select w.id as webhook_account_id, w.webhook_secret_hash, c.*
+from accounts w
+left join lateral (
+  select c.organisation_id, c.application_id, c.id, c.account_id, c.identifier, c.name, c.channel, c.provider,
+    c.status, c.in_doubt_policy, c.system_platform_user_id, p.user_id as system_user_id,
+    p.external_id as system_external_id, p.name as system_name, w.config::text as config, w.sealed_config
+  from connections c
+  join platform_users p on p.application_id = c.application_id and p.id = c.system_platform_user_id
+  where c.organisation_id = w.organisation_id and c.account_id = w.id and c.status = 'active'
+  order by c.created_at, c.id limit 1
+) c on true
+where w.webhook_id = $1
+"""
+# The command line names organisations and applications as people do.
+SELECT_ORGANISATIONS = "select id, name from organisations where name = $1 order by created_at, id"
+SELECT_APPLICATION_OWNER = "select organisation_id from applications where id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveKeyRow:
+    """What a key that may be used allows."""
+
+    organisation_id: UUID
+    application_id: UUID
+    id: UUID
+    scopes: Sequence[str]
+    environment: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """A connection with its account's config, secrets sealed."""
+
+    organisation_id: UUID
+    application_id: UUID
+    id: UUID
+    account_id: UUID
+    identifier: str
+    name: str
+    channel: str
+    provider: str
+    status: str
+    in_doubt_policy: str
+    system_platform_user_id: UUID
+    system_user_id: UUID
+    system_external_id: str
+    system_name: str
+    config: str
+    sealed_config: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    """An account by its webhook, with its oldest active connection."""
+
+    account_id: UUID
+    secret_hash: bytes = field(repr=False)
+    connection: ConnectionRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationRow:
+    """An organisation by its name."""
+
+    id: UUID
+    name: str
+
+
+async def select_active_key(pool: Pool, secret_hash: bytes) -> ActiveKeyRow | None:
+    """Find a key that is neither revoked nor expired by the hash of its token."""
+    row = await pool.fetchrow(SELECT_ACTIVE_KEY, secret_hash)
+    return ActiveKeyRow(**row) if row else None
+
+
+async def select_connection(pool: Pool, application_id: UUID, connection_id: UUID) -> ConnectionRow | None:
+    """Find a connection that was not deleted."""
+    row = await pool.fetchrow(SELECT_CONNECTION, application_id, connection_id)
+    return _connection_row(row) if row else None
+
+
+async def select_webhook(pool: Pool, webhook_id: UUID) -> WebhookRow | None:
+    """Find the account that a webhook address belongs to."""
+    row = await pool.fetchrow(SELECT_WEBHOOK, webhook_id)
+    if row is None:
+        return None
+    connection = _connection_row(row) if row["id"] is not None else None
+    return WebhookRow(row["webhook_account_id"], row["webhook_secret_hash"], connection)
+
+
+async def select_organisations(pool: Pool, name: str) -> list[OrganisationRow]:
+    """Find the organisations of a name, the oldest first; names are not unique."""
+    return [OrganisationRow(**row) for row in await pool.fetch(SELECT_ORGANISATIONS, name)]
+
+
+async def select_application_owner(pool: Pool, application_id: UUID) -> UUID | None:
+    """Tell which organisation an application belongs to."""
+    return await pool.fetchval(SELECT_APPLICATION_OWNER, application_id)
+
+
+def _connection_row(row: asyncpg.Record) -> ConnectionRow:
+    return ConnectionRow(**{name: row[name] for name in ConnectionRow.__slots__})

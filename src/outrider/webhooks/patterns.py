@@ -1,0 +1,52 @@
+"""Patterns of subscriptions: exact, `prefix.*`, `*`, and two names for groups of types.
+
+An event type is matched by equality with the few patterns that could want it: `message.status` stands for
+what becomes of a message, `custom.*` for every type of the customer's own.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from outrider.core.errors import ValidationError
+
+EVERYTHING: Final = "*"
+STATUS: Final = "message.status"
+CUSTOM: Final = "custom.*"
+
+_STATUS_TYPES: Final = frozenset({"message.sent", "message.delivered", "message.read", "message.failed"})
+_RESERVED_PREFIXES: Final = ("message.", "user.", "system.", "link_code.")
+_OTHER_BUILT_INS: Final = frozenset({"file.inbound"})
+_LONGEST: Final = 255
+_TYPE: Final = re.compile(r"[a-z0-9_.]+")
+
+
+@lru_cache(maxsize=8192)
+def candidate_patterns(event_type: str) -> tuple[str, ...]:
+    """Name every pattern that wants this event type, each once."""
+    parts = event_type.split(".")
+    patterns = {event_type, EVERYTHING}
+    patterns.update(f"{'.'.join(parts[:length])}.*" for length in range(1, len(parts)))
+    if event_type in _STATUS_TYPES:
+        patterns.add(STATUS)
+    # The name of a group wins over the letter: `custom.*` means no more and no less than the customer's types.
+    patterns.discard(CUSTOM)
+    if is_custom(event_type):
+        patterns.add(CUSTOM)
+    return tuple(sorted(patterns))
+
+
+def is_custom(event_type: str) -> bool:
+    """Whether an event type is the customer's own."""
+    return not event_type.startswith(_RESERVED_PREFIXES) and event_type not in _OTHER_BUILT_INS
+
+
+def validate_pattern(text: str) -> str:
+    """Give a pattern as it is, or refuse it."""
+    name = text.removesuffix(".*")
+    if text != EVERYTHING and not (len(text) <= _LONGEST and _TYPE.fullmatch(name)):
+        raise ValidationError(
+            f"{text[:100]!r} is not an event pattern: a type (message.inbound), a prefix (message.*) or * is expected.",
+            field="eventPatterns",
+        )
+    return text

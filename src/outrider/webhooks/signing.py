@@ -1,0 +1,94 @@
+"""Signatures of outgoing webhooks: Standard Webhooks and Outeract's own, both on every delivery.
+
+Two secrets stand during a rotation, the new one first: Standard Webhooks carries a signature of each,
+Outeract's one header is signed with the new one.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets as random_secrets
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from outrider.core.errors import ValidationError
+
+SHORTEST_SECRET: Final = 32
+LONGEST_SECRET: Final = 255
+_STANDARD_PREFIX: Final = "whsec_"
+_VERSION: Final = "v1,"
+_SCHEME: Final = "sha256="
+
+
+def new_secret() -> str:
+    """Make a secret for a subscription that brings none."""
+    return _STANDARD_PREFIX + base64.b64encode(random_secrets.token_bytes(32)).decode()
+
+
+def checked_secret(text: str) -> str:
+    """Give a caller's secret as it is, or refuse it; the message never repeats it."""
+    if not SHORTEST_SECRET <= len(text) <= LONGEST_SECRET:
+        raise ValidationError(
+            f"secret must have {SHORTEST_SECRET} to {LONGEST_SECRET} characters.", field="secret"
+        )
+    try:
+        _keys(text)
+    except UnicodeEncodeError:
+        raise ValidationError("secret must not hold lone surrogates.", field="secret") from None
+    except binascii.Error:
+        raise ValidationError(
+            "secret begins with whsec_ but is not base64 after it.", field="secret"
+        ) from None
+    return text
+
+
+def signature_headers(
+    secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """Sign one delivery with every secret that its receiver may hold, the newest first."""
+    signed = b"%b.%d.%b" % (delivery_id.encode(), timestamp, body)
+    standard = " ".join(_standard_signature(secret, signed) for secret in secrets)
+    return {
+        "webhook-id": delivery_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": standard,
+        "X-Outeract-Signature": _outeract_signature(secrets[0], b"%d.%b" % (timestamp, body)),
+        "X-Outeract-Timestamp": str(timestamp),
+    }
+
+
+def verify_standard(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether one of a delivery's Standard Webhooks signatures was made with this secret.
+
+    Header names are lower-case. The age of the timestamp is the caller's to judge.
+    """
+    signed = f"{headers.get('webhook-id', '')}.{headers.get('webhook-timestamp', '')}.".encode() + body
+    expected = _standard_signature(secret, signed)
+    given = headers.get("webhook-signature", "").split()
+    return any(hmac.compare_digest(expected.encode(), one.encode()) for one in given)
+
+
+def verify_outeract(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a delivery's `X-Outeract-Signature` was made with this secret. Header names are lower-case."""
+    signed = f"{headers.get('x-outeract-timestamp', '')}.".encode() + body
+    given = headers.get("x-outeract-signature", "")
+    return hmac.compare_digest(_outeract_signature(secret, signed).encode(), given.encode())
+
+
+def _standard_signature(secret: str, signed: bytes) -> str:
+    digest = hmac.digest(_keys(secret)[0], signed, "sha256")
+    return _VERSION + base64.b64encode(digest).decode()
+
+
+def _outeract_signature(secret: str, signed: bytes) -> str:
+    return _SCHEME + hmac.digest(_keys(secret)[1], signed, "sha256").hex()
+
+
+@lru_cache(maxsize=4096)
+def _keys(secret: str) -> tuple[bytes, bytes]:
+    """The key of each family: Standard Webhooks decodes a `whsec_` secret, Outeract takes the text whole."""
+    text = secret.encode()
+    if not secret.startswith(_STANDARD_PREFIX):
+        return text, text
+    return base64.b64decode(text.removeprefix(_STANDARD_PREFIX.encode()), validate=True), text
