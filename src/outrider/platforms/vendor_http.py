@@ -19,6 +19,7 @@ class VendorHttp(Protocol):
         method: str,
         url: str,
         *,
+        purpose: str,
         timeout_s: float,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,

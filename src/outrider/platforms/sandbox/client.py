@@ -32,6 +32,7 @@ async def post_message(
         f"{str(connection.config['api_base_url']).rstrip('/')}/messages",
         headers={"content-type": "application/json", "idempotency-key": str(outbound.delivery_id)},
         body=_body_of(outbound, connection),
+        purpose="sandbox.send",
         timeout_s=timeout_s,
         max_response_bytes=_LARGEST_ANSWER,
     )

@@ -40,6 +40,7 @@ async def call(
         f"{bot.api_base_url}/bot{quote(bot.token, safe=':')}/{method}",
         headers={"content-type": "application/json"},
         body=write(parameters),
+        purpose=f"telegram.{method}",
         timeout_s=timeout_s,
         max_response_bytes=_LARGEST_ANSWER,
     )

@@ -114,8 +114,8 @@ def _failure(status: int, detail: str, parameters: Mapping[str, object]) -> Outc
 
 
 def _seconds_in(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value:  # noqa: PLR0124 (NaN)
-        return bounded_pause(float(min(value, 2**31)))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return bounded_pause(float(value))
     return _DEFAULT_RATE_PAUSE_SECONDS
 
 
