@@ -66,7 +66,9 @@ select count(*) as depth, coalesce(extract(epoch from clock_timestamp() - min(
 from (select due_at, event_id from delivery_queue
   where (due_at is null or due_at <= clock_timestamp()) limit 100000) q
 """
-SELECT_FAN_OUTS = "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"
+SELECT_FAN_OUTS = (
+    "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"
+)
 EXPAND_FAN_OUT = "select expand_fan_out($1, $2, $3, $4, $5)"
 
 
@@ -100,9 +102,7 @@ async def free_dead(pool: Pool, process: UUID) -> None:
     await pool.execute(FREE_DEAD, process)
 
 
-async def select_forward(
-    pool: Pool, cursors: Sequence[tuple[int, int, UUID]], limit: int
-) -> list[QueueRow]:
+async def select_forward(pool: Pool, cursors: Sequence[tuple[int, int, UUID]], limit: int) -> list[QueueRow]:
     """Work that is ready at once, behind each shard's cursor (shard, position, id)."""
     shards, positions, ids = zip(*cursors, strict=True)
     rows = await pool.fetch(SELECT_FORWARD, shards, positions, ids, limit)
@@ -147,4 +147,6 @@ async def expand_fan_out(
     pool: Pool, application_id: UUID, position: int, event_id: UUID, patterns: Sequence[str], limit: int
 ) -> bool:
     """Turn the next subscriptions of a fan-out into deliveries; whether that was the last chunk."""
-    return bool(await pool.fetchval(EXPAND_FAN_OUT, application_id, position, event_id, list(patterns), limit))
+    return bool(
+        await pool.fetchval(EXPAND_FAN_OUT, application_id, position, event_id, list(patterns), limit)
+    )

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
-from outrider.core.log import log
 from outrider.core.metrics import metrics
 from outrider.dispatch import cross_tenant
 from outrider.dispatch.lanes import LaneLimits, Lanes
@@ -65,7 +65,9 @@ class DispatchEffects:
 class Dispatcher:
     """One per process that works; see the module."""
 
-    def __init__(self, effects: DispatchEffects, process: UUID, *, role: str, limits: LaneLimits | None = None) -> None:
+    def __init__(
+        self, effects: DispatchEffects, process: UUID, *, role: str, limits: LaneLimits | None = None
+    ) -> None:
         self._effects = effects
         self._lanes = Lanes(limits)
         self._shards: dict[int, _Shard] = {}
@@ -198,7 +200,9 @@ class Dispatcher:
                 if self._shards and not self.leases.is_fenced:
                     await self._read()
             except _TROUBLE as error:
-                log.warning("dispatch.read_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+                log.warning(
+                    "dispatch.read_failed", outcome="failed", reason=f"{type(error).__name__}: {error}"
+                )
                 self._is_forward_wanted = True
                 await asyncio.sleep(_POLL_SECONDS)
             self._wake.clear()
@@ -222,7 +226,11 @@ class Dispatcher:
             self._is_reading = False
             waiting, self._during_read = self._during_read, []
             for flushed in waiting:
-                if flushed.last_position is None or flushed.last_position > self._known_until or flushed.deliveries:
+                if (
+                    flushed.last_position is None
+                    or flushed.last_position > self._known_until
+                    or flushed.deliveries
+                ):
                     self._hand_over(flushed)
             self._pump()
 
@@ -261,14 +269,18 @@ class Dispatcher:
         for number, shard in reading.items():
             count, row = last_rows.get(number, (0, None))
             shard.is_behind = count >= _READ_ROWS
-            shard.position, shard.last_id = (row.position, row.id) if shard.is_behind and row else (until, _LAST_ID)
+            shard.position, shard.last_id = (
+                (row.position, row.id) if shard.is_behind and row else (until, _LAST_ID)
+            )
             if shard.is_behind:
                 self._is_forward_wanted = self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
         self._known_until = until
 
     async def _learn_deferred_heads(self, shards: list[int]) -> None:
         now, wall = monotonic(), datetime.now(UTC)
-        for target_id, key, head, due_at in await cross_tenant.select_deferred_heads(self._effects.pool, shards):
+        for target_id, key, head, due_at in await cross_tenant.select_deferred_heads(
+            self._effects.pool, shards
+        ):
             remaining = min((due_at - wall).total_seconds() + 1.0, 120.0)
             self._lanes.block(target_id, key, head, now + remaining)
 
@@ -304,7 +316,9 @@ class Dispatcher:
         self._pump()
 
     async def _expand_fan_outs(self) -> None:
-        for application_id, position, event_id, event_type in await cross_tenant.select_fan_outs(self._effects.pool):
+        for application_id, position, event_id, event_type in await cross_tenant.select_fan_outs(
+            self._effects.pool
+        ):
             patterns = self._effects.candidate_patterns(event_type)
             is_done = False
             while not is_done:
@@ -322,7 +336,9 @@ class Dispatcher:
             task = asyncio.create_task(self._attempt(work))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
-        if next_timer is not None and (self._timer is None or self._timer.cancelled() or self._timer.when() > next_timer):
+        if next_timer is not None and (
+            self._timer is None or self._timer.cancelled() or self._timer.when() > next_timer
+        ):
             if self._timer is not None:
                 self._timer.cancel()
             loop = asyncio.get_running_loop()
@@ -362,7 +378,10 @@ class Dispatcher:
             monotonic(),
             is_retried=ended is not None and ended.retry_at is not None,
             pause_seconds=ended.pause_seconds if ended is not None else None,
-            has_failed=outcome is not None and outcome.result != "succeeded" and ended is not None and ended.is_target_at_fault,
+            has_failed=outcome is not None
+            and outcome.result != "succeeded"
+            and ended is not None
+            and ended.is_target_at_fault,
         )
         metrics.deliveries(work.row.kind, outcome.result if is_recorded and outcome else "stale")
         self._pump()

@@ -54,7 +54,12 @@ class _Target:
     def is_idle(self) -> bool:
         """Nothing to remember of it."""
         return not (
-            self.fresh or self.retries or self.conversations or self.in_flight or self.failures or self.paused_until
+            self.fresh
+            or self.retries
+            or self.conversations
+            or self.in_flight
+            or self.failures
+            or self.paused_until
         )
 
 
@@ -134,7 +139,9 @@ class Lanes:
             return work
         return None
 
-    def end(self, work: Work, now: float, *, is_retried: bool, pause_seconds: float | None, has_failed: bool) -> None:
+    def end(
+        self, work: Work, now: float, *, is_retried: bool, pause_seconds: float | None, has_failed: bool
+    ) -> None:
         """Free the slot. `is_retried`: the work comes back later; `has_failed`: the target did not answer well."""
         row = work.row
         self._forget(work)

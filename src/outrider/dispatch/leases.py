@@ -17,8 +17,8 @@ from uuid import UUID
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.database.pools import Pool
-from outrider.core.log import log
 from outrider.dispatch import cross_tenant
 
 BEAT_SECONDS = 1.0
@@ -113,7 +113,11 @@ class Leases:
         given = sorted(self._give)
         try:
             rows = await cross_tenant.keep_shards(
-                self._pool, self._process, lease_seconds=LEASE_SECONDS, is_worker=self._role != "api", give=given
+                self._pool,
+                self._process,
+                lease_seconds=LEASE_SECONDS,
+                is_worker=self._role != "api",
+                give=given,
             )
         except asyncpg.PostgresError as error:
             if error.sqlstate != _DECLARED_DEAD:
@@ -129,7 +133,9 @@ class Leases:
         self._on_beat(beat)
 
     async def _bury_neighbours(self) -> None:
-        for process, pid, started in await cross_tenant.select_neighbours(self._pool, self._boot_id, self._process):
+        for process, pid, started in await cross_tenant.select_neighbours(
+            self._pool, self._boot_id, self._process
+        ):
             if has_ended(pid, started):
                 await cross_tenant.free_dead(self._pool, process)
                 log.info("leases.freed", outcome="ok", process_id=process, pid=pid)
@@ -139,4 +145,6 @@ def _beat_of(rows: list[asyncpg.Record]) -> Beat:
     owned = {row["shard"]: row["epoch"] for row in rows if row["shard"] is not None}
     taken = {row["shard"]: row["is_unclean"] for row in rows if row["is_new"]}
     offset = rows[0]["now"] - datetime.now(UTC)
-    return Beat(owned, taken, rows[0]["live_processes"], rows[0]["live_workers"], round(offset.total_seconds() * 1000))
+    return Beat(
+        owned, taken, rows[0]["live_processes"], rows[0]["live_workers"], round(offset.total_seconds() * 1000)
+    )

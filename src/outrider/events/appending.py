@@ -18,8 +18,8 @@ from uuid import UUID
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.errors import Unavailable
-from outrider.core.log import log
 from outrider.core.metrics import metrics
 from outrider.events import queries
 from outrider.events.values import Answer, Append, Flushed, Verdict
@@ -145,7 +145,10 @@ class Appender:
             raise Unavailable("The server is stopping.")
         if not item.is_new_fact:
             return
-        if len(self._queue) >= self._limits.queue_items or self._queued_bytes + size > self._limits.queue_bytes:
+        if (
+            len(self._queue) >= self._limits.queue_items
+            or self._queued_bytes + size > self._limits.queue_bytes
+        ):
             raise Unavailable("The server is overloaded; try again.")
         if not self._effects.has_disk_space():
             raise Unavailable("The disk is nearly full; nothing new is accepted.")
@@ -196,7 +199,9 @@ class Appender:
 
     async def _halve(self, batch: list[_Waiting], error: Exception, *, is_replay: bool) -> None:
         if len(batch) == 1:
-            log.error("append.poisoned", outcome="refused", reason=str(error), event_id=batch[0].item.event_id)
+            log.error(
+                "append.poisoned", outcome="refused", reason=str(error), event_id=batch[0].item.event_id
+            )
             _resolve_error(batch[0].future, PoisonedItem(str(error)))
             return
         middle = len(batch) // 2
@@ -229,9 +234,13 @@ class Appender:
         if any(item.receipts for item in items):
             # receipts that waited are freed by the same call
             names = names | RECEIPT_TYPES
-        return [(name, pattern) for name in sorted(names) for pattern in self._effects.candidate_patterns(name)]
+        return [
+            (name, pattern) for name in sorted(names) for pattern in self._effects.candidate_patterns(name)
+        ]
 
-    def _remember(self, items: Sequence[Append], types: set[tuple[UUID, str]], verdicts: Sequence[int]) -> None:
+    def _remember(
+        self, items: Sequence[Append], types: set[tuple[UUID, str]], verdicts: Sequence[int]
+    ) -> None:
         if len(self._known_types) > _KNOWN_LIMIT:
             self._known_types.clear()
         self._known_types |= types
@@ -263,7 +272,9 @@ def _size_of(item: Append) -> int:
 
 
 def _give_up(future: "asyncio.Future[Answer]") -> None:
-    _resolve_error(future, Unavailable("The database did not answer in time; repeat with the same idempotency key."))
+    _resolve_error(
+        future, Unavailable("The database did not answer in time; repeat with the same idempotency key.")
+    )
 
 
 def _resolve_error(future: "asyncio.Future[Answer]", error: Exception) -> None:

@@ -1,10 +1,11 @@
-"""The one statement that writes facts."""
+"""The one statement that writes facts, and the small reads before it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import asyncpg
 
+from outrider.core.database.pools import Pool
 from outrider.events.values import Append, AppendedDelivery, Flushed
 
 APPEND = """
@@ -12,6 +13,9 @@ select verdicts, stored_ids, previous_position, last_position, deliveries
 from append_batch($1, $2, $3::append_item[], $4::append_target[], $5::append_identity[], $6::uuid[], $7::text[],
   $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[], $13::append_receipt[],
   $14::append_outcome[])
+"""
+SELECT_PEOPLE = """
+select p.id, p.external_id, p.name from platform_users p where p.application_id = $1 and p.id = any ($2::uuid[])
 """
 
 
@@ -21,10 +25,10 @@ async def append_batch(
     *,
     is_replay: bool,
     notify: str | None,
-    is_known_identity: "Any",
-    new_types: Sequence[tuple[Any, str]],
+    is_known_identity: Callable[[UUID], bool],
+    new_types: Sequence[tuple[UUID, str]],
     patterns: Sequence[tuple[str, str]],
-) -> tuple[Flushed, list[int], list[Any]]:
+) -> tuple[Flushed, list[int], list[UUID | None]]:
     """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
     numbered = [(number, item) for number, item in enumerate(items, 1)]
     row = await connection.fetchrow(
@@ -60,3 +64,11 @@ def _item_row(item: Append) -> tuple[object, ...]:
     if once is None:
         return (item.application_id, item.event_id, None, None, None, None)
     return (item.application_id, item.event_id, once.scope, once.key, once.request_hash, once.hours)
+
+
+async def select_people(
+    pool: Pool, application_id: UUID, ids: Sequence[UUID]
+) -> dict[UUID, tuple[str, str | None]]:
+    """External id and name of platform users; who is missing is left out."""
+    rows = await pool.fetch(SELECT_PEOPLE, application_id, list(ids))
+    return {row["id"]: (row["external_id"], row["name"]) for row in rows}

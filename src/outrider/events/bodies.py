@@ -1,0 +1,68 @@
+"""The body of an outbound webhook: the part that all deliveries of one event share, and the whole.
+
+The shared part is frozen once an event's webhooks are released, so that a body is byte for byte the same on
+every retry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeView:
+    """An edge as a webhook shows it; external id and name for platform users only."""
+
+    edge_type: str
+    target_type: str
+    target_id: UUID
+    external_id: str | None = None
+    name: str | None = None
+
+
+def shown_time(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and Z, as the contracts show times."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def fragment(
+    *,
+    application_id: UUID,
+    event_id: UUID,
+    event_type: str,
+    payload: str,
+    edges: Sequence[EdgeView],
+    created_at: datetime,
+) -> str:
+    """The members of the body that do not differ between deliveries, as JSON text without braces."""
+    if edges:
+        by_type: dict[str, object] = {}
+        for edge in edges:
+            by_type.setdefault(edge.edge_type, _target(edge))
+        shown = orjson.dumps(by_type).decode()
+        listed = orjson.dumps([{"edge_type": edge.edge_type, **_target(edge)} for edge in edges]).decode()
+    else:
+        shown, listed = "{}", "[]"
+    return (
+        f'"event_id":"{event_id}","event_type":"{event_type}","app_id":"{application_id}",'
+        f'"payload":{payload},"edges":{shown},"edge_list":{listed},"created_at":"{shown_time(created_at)}"'
+    )
+
+
+def webhook_body(
+    delivery_id: UUID, subscription_id: UUID, shared: str, origin_event_id: UUID | None
+) -> bytes:
+    """The whole body of one delivery; its `id` is what `webhook-id` says."""
+    origin = f'"{origin_event_id}"' if origin_event_id is not None else "null"
+    return (
+        f'{{"id":"{delivery_id}","subscription_id":"{subscription_id}",{shared},"origin_event_id":{origin}}}'
+    ).encode()
+
+
+def _target(edge: EdgeView) -> dict[str, object]:
+    if edge.target_type == "platform_user":
+        return {"platform_user_id": str(edge.target_id), "external_id": edge.external_id, "name": edge.name}
+    return {f"{edge.target_type}_id": str(edge.target_id)}

@@ -1,0 +1,44 @@
+"""Statements of messaging over many tenants at once: the dispatcher loads batches of whatever its shards hold,
+and one poll serves every waiting caller of the process."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from outrider.core.database.pools import Pool
+from outrider.messaging.queries import read_cargo, shown_result
+from outrider.messaging.values import OutboundCargo, SendResult
+
+LOAD_OUTBOUND = """
+select w.n, e.payload::text as payload, uuid_extract_timestamp(e.id) as created_at,
+  p.external_id as recipient,
+  (select json_agg(json_build_array(g.edge_type, g.target_type, g.target_id, u.external_id, u.name) order by g.id)::text
+   from edges g left join platform_users u on u.application_id = g.application_id and u.id = g.target_id
+   where g.application_id = w.application_id and g.event_id = w.event_id) as edges
+from unnest($1::uuid[], $2::uuid[]) with ordinality w(application_id, event_id, n)
+join events e on e.application_id = w.application_id and e.id = w.event_id
+join messages m on m.application_id = w.application_id and m.id = w.event_id
+join platform_users p on p.application_id = m.application_id and p.id = m.platform_user_id
+"""
+SELECT_ATTEMPTED = """
+select w.event_id, m.state, m.external_id, m.error::text as error
+from unnest($1::uuid[], $2::uuid[]) w(application_id, event_id)
+join messages m on m.application_id = w.application_id and m.id = w.event_id
+left join delivery_queue q on q.application_id = w.application_id and q.event_id = w.event_id and q.kind = 'message'
+where m.state > 0 or q.id is null or q.attempts > 0
+"""
+
+
+async def load_outbound(pool: Pool, keys: Sequence[tuple[UUID, UUID]]) -> list[OutboundCargo | None]:
+    """The messages of (application, event) pairs, None for what is gone."""
+    rows = await pool.fetch(LOAD_OUTBOUND, [key[0] for key in keys], [key[1] for key in keys])
+    found = {
+        row["n"] - 1: read_cargo(row["payload"], row["edges"], row["recipient"], row["created_at"])
+        for row in rows
+    }
+    return [found.get(number) for number in range(len(keys))]
+
+
+async def select_attempted(pool: Pool, keys: Sequence[tuple[UUID, UUID]]) -> list[SendResult]:
+    """Of the messages asked for, those whose first attempt has ended."""
+    rows = await pool.fetch(SELECT_ATTEMPTED, [key[0] for key in keys], [key[1] for key in keys])
+    return [shown_result(row["event_id"], row["state"], row["external_id"], row["error"]) for row in rows]

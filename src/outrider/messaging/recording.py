@@ -1,0 +1,247 @@
+"""What an attempt's end writes: the child event, the fold of the message, and the freed webhooks, in one item."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from outrider.core.ids import IdClock, time_of
+from outrider.dispatch.values import Work
+from outrider.events.bodies import fragment, shown_time
+from outrider.events.values import Append, DeliveryOutcome, MessageState, NewEvent, Receipt
+from outrider.messaging.queries import QueuedMessage
+from outrider.messaging.values import OUTBOUND, AttemptSummary, OutboundCargo
+from outrider.platforms.base import FailureCode
+
+_DETAIL_CHARACTERS = 2_000
+# Then hourly, until the message's lifetime ends (design §8).
+_RETRY_SECONDS = (5, 30, 120, 600, 1_800)
+_HOUR = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt that has ended: when it began and how long it took."""
+
+    work: Work
+    cargo: OutboundCargo | None
+    started_at: datetime
+    duration_ms: int
+
+
+def retry_seconds(number: int) -> int:
+    """How long to wait after the attempt of this number (from 1)."""
+    return _RETRY_SECONDS[number - 1] if number <= len(_RETRY_SECONDS) else _HOUR
+
+
+def sent(ids: IdClock, attempt: Attempt, external_id: str) -> Append:
+    """The platform took the message."""
+    row = attempt.work.row
+    event_id = ids.new()
+    at = time_of(event_id)
+    payload = {"status": "sent", "external_message_id": external_id, "sent_at": shown_time(at)}
+    return _ended(
+        attempt,
+        child=_child(row.application_id, event_id, "message.sent", payload, row.event_id, at),
+        receipt=Receipt(event_id, row.target_id, external_id, row.event_id, MessageState.SENT, at, None),
+        outcome=_outcome(attempt, result="succeeded", final_state="succeeded"),
+        folded={"external_message_id": external_id, "sent_at": shown_time(at)},
+        summary=AttemptSummary(MessageState.SENT, external_id),
+    )
+
+
+def failed(
+    ids: IdClock, attempt: Attempt, code: FailureCode, detail: str, *, result: str = "rejected"
+) -> Append:
+    """The message has failed for good."""
+    row = attempt.work.row
+    child, receipt, folded = failure(ids, row.application_id, row.event_id, row.target_id, code, detail)
+    return _ended(
+        attempt,
+        child=child,
+        receipt=receipt,
+        outcome=_outcome(attempt, result=result, final_state="failed", reason=code.value, detail=detail),
+        folded=folded,
+        summary=AttemptSummary(MessageState.FAILED, None, code, detail),
+    )
+
+
+def postponed(attempt: Attempt, due_at: datetime, detail: str, *, result: str) -> Append:
+    """The message stays in the queue and comes back at `due_at`."""
+    return _ended(
+        attempt,
+        outcome=_outcome(attempt, result=result, next_state="ready", due_at=due_at, detail=detail),
+        summary=AttemptSummary(MessageState.ACCEPTED, detail=detail),
+    )
+
+
+def held(attempt: Attempt, detail: str, forever: datetime) -> Append:
+    """Nobody knows whether the platform has the message: it waits for a decision by hand."""
+    return _ended(
+        attempt,
+        outcome=_outcome(attempt, result="in_doubt", next_state="in_doubt", due_at=forever, detail=detail),
+        summary=AttemptSummary(MessageState.ACCEPTED, detail=detail),
+    )
+
+
+def cancelled(
+    ids: IdClock, application_id: UUID, queued: QueuedMessage, cargo: OutboundCargo | None
+) -> Append:
+    """A caller ended the message before its time came."""
+    child, receipt, folded = failure(
+        ids, application_id, queued.delivery_id, None, FailureCode.CANCELLED, "The message was cancelled."
+    )
+    outcome = DeliveryOutcome(
+        shard=queued.shard,
+        epoch=None,
+        position=queued.position,
+        delivery_id=queued.delivery_id,
+        number=queued.attempts,
+        result="cancelled",
+        final_state="cancelled",
+        reason=FailureCode.CANCELLED.value,
+        next_state=None,
+        due_at=None,
+        started_at=None,
+        duration_ms=None,
+        status_code=None,
+        detail=None,
+        release_fragment=None
+        if cargo is None
+        else outbound_fragment(application_id, queued.delivery_id, cargo, folded),
+    )
+    return Append(
+        application_id=application_id,
+        event_id=queued.delivery_id,
+        events=(child,),
+        receipts=(receipt,),
+        outcome=outcome,
+        is_new_fact=False,
+        cargo=AttemptSummary(MessageState.FAILED, None, FailureCode.CANCELLED, "The message was cancelled."),
+    )
+
+
+def failure(
+    ids: IdClock,
+    application_id: UUID,
+    message_id: UUID,
+    connection_id: UUID | None,
+    code: FailureCode,
+    detail: str,
+) -> tuple[NewEvent, Receipt, dict[str, object]]:
+    """The `message.failed` child, its fold, and what it adds to the message's payload."""
+    event_id = ids.new()
+    at = time_of(event_id)
+    error = {"code": code.value, "message": detail[:_DETAIL_CHARACTERS]}
+    payload = {"status": "failed", "external_message_id": None, "failed_at": shown_time(at), "error": error}
+    child = _child(application_id, event_id, "message.failed", payload, message_id, at)
+    receipt = Receipt(
+        event_id,
+        connection_id or message_id,
+        None,
+        message_id,
+        MessageState.FAILED,
+        at,
+        orjson.dumps(error).decode(),
+    )
+    return child, receipt, {"failed_at": shown_time(at)}
+
+
+def outbound_fragment(
+    application_id: UUID, event_id: UUID, cargo: OutboundCargo, folded: Mapping[str, object]
+) -> str:
+    """The shared part of the message's own webhooks, with what is known after its first attempt."""
+    return fragment(
+        application_id=application_id,
+        event_id=event_id,
+        event_type=OUTBOUND,
+        payload=orjson.dumps({**cargo.payload, **folded}).decode(),
+        edges=cargo.edges,
+        created_at=cargo.created_at,
+    )
+
+
+def lifetime_end(attempt: Attempt, lifetime_hours: int) -> datetime:
+    """When the message stops being tried."""
+    accepted_at = attempt.work.row.due_at or attempt.started_at
+    if attempt.cargo is not None:
+        accepted_at = attempt.cargo.created_at
+    end = accepted_at + timedelta(hours=lifetime_hours)
+    expires_at = attempt.work.row.expires_at
+    return min(end, expires_at) if expires_at is not None else end
+
+
+def _child(
+    application_id: UUID,
+    event_id: UUID,
+    event_type: str,
+    payload: dict[str, object],
+    origin: UUID,
+    at: datetime,
+) -> NewEvent:
+    text = orjson.dumps(payload).decode()
+    shared = fragment(
+        application_id=application_id,
+        event_id=event_id,
+        event_type=event_type,
+        payload=text,
+        edges=(),
+        created_at=at,
+    )
+    return NewEvent(application_id, event_id, event_type, text, origin_event_id=origin, fragment=shared)
+
+
+def _outcome(
+    attempt: Attempt,
+    *,
+    result: str,
+    final_state: str | None = None,
+    reason: str | None = None,
+    next_state: str | None = None,
+    due_at: datetime | None = None,
+    detail: str | None = None,
+) -> DeliveryOutcome:
+    row = attempt.work.row
+    return DeliveryOutcome(
+        shard=row.shard,
+        epoch=attempt.work.epoch,
+        position=row.position,
+        delivery_id=row.id,
+        number=row.attempts + 1,
+        result=result,
+        final_state=final_state,
+        reason=reason,
+        next_state=next_state,
+        due_at=due_at,
+        started_at=attempt.started_at,
+        duration_ms=attempt.duration_ms,
+        status_code=None,
+        detail=None if detail is None else detail[:_DETAIL_CHARACTERS],
+        release_fragment=None,
+    )
+
+
+def _ended(
+    attempt: Attempt,
+    *,
+    outcome: DeliveryOutcome,
+    summary: AttemptSummary,
+    child: NewEvent | None = None,
+    receipt: Receipt | None = None,
+    folded: Mapping[str, object] | None = None,
+) -> Append:
+    row = attempt.work.row
+    if row.attempts == 0 and attempt.cargo is not None:
+        released = outbound_fragment(row.application_id, row.event_id, attempt.cargo, folded or {})
+        outcome = outcome._replace(release_fragment=released)
+    return Append(
+        application_id=row.application_id,
+        event_id=row.event_id,
+        events=(child,) if child is not None else (),
+        receipts=(receipt,) if receipt is not None else (),
+        outcome=outcome,
+        is_new_fact=False,
+        cargo=summary,
+    )

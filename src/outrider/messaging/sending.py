@@ -1,0 +1,321 @@
+"""Sending: check, build one immutable item, append it, and (if asked) wait for its first attempt.
+
+A message is accepted when its event, its edges, its state and the work of sending it are committed together;
+the network is the dispatcher's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from outrider.core.database.faults import faults_as_unavailable
+from outrider.core.database.pools import Pool
+from outrider.core.errors import AppError, IdempotencyConflict, NotFound, ValidationError
+from outrider.core.hashing import canonical_hash
+from outrider.core.ids import IdClock, time_of
+from outrider.core.storable import storable_json
+from outrider.dispatch.values import shard_of
+from outrider.events.appending import Appender
+from outrider.events.bodies import EdgeView
+from outrider.events.values import (
+    Answer,
+    Append,
+    MessageState,
+    NewEdge,
+    NewEvent,
+    NewIdentity,
+    NewMessage,
+    OnceKey,
+    Target,
+    Verdict,
+)
+from outrider.messaging import queries
+from outrider.messaging.conversations import conversation_key
+from outrider.messaging.errors import NotCancellable
+from outrider.messaging.recording import cancelled
+from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
+from outrider.messaging.waiting import Waiters
+from outrider.platforms.base import Adapter, Capability, JsonObject
+from outrider.platforms.registry import Registry
+from outrider.tenancy.actors import Actor, Environment, Scope
+from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
+from outrider.tenancy.derived_ids import platform_user_id, user_id
+
+WAIT_SECONDS = 10.0
+SANDBOX = "sandbox"
+_KEY_HOURS = 24
+_KEY_CHARACTERS = 255
+_SCOPE = "sendMessage"
+
+
+@dataclass(frozen=True, slots=True)
+class SendingContext:
+    """What sending needs of the process."""
+
+    appender: Appender
+    connections: ConnectionDirectory
+    registry: Registry
+    ids: IdClock
+    waiters: Waiters
+    pool: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    item: Append
+    request: SendRequest
+
+
+async def send_message(context: SendingContext, actor: Actor, request: SendRequest) -> SendResult:
+    """Accept one message; raises an `AppError` if it is refused, and then nothing was written."""
+    actor.require(Scope.EVENTS_WRITE)
+    return await _carry_out(context, actor, await _prepare(context, actor, request))
+
+
+async def send_messages(
+    context: SendingContext, actor: Actor, requests: Sequence[SendRequest | AppError]
+) -> list[SendResult | AppError]:
+    """Accept several messages, each for itself; requests that were refused already pass through."""
+    actor.require(Scope.EVENTS_WRITE)
+    prepared = [await _prepare_or_refuse(context, actor, request) for request in requests]
+    results = await asyncio.gather(
+        *(_carry_out(context, actor, one) for one in prepared if isinstance(one, _Prepared)),
+        return_exceptions=True,
+    )
+    surprises = [
+        result for result in results if isinstance(result, BaseException) and not isinstance(result, AppError)
+    ]
+    if surprises:
+        raise surprises[0]
+    answers = iter(results)
+    return [next(answers) if isinstance(one, _Prepared) else one for one in prepared]  # pyright: ignore[reportReturnType] -- surprises were raised
+
+
+async def cancel_message(context: SendingContext, actor: Actor, event_id: UUID) -> SendResult:
+    """End a message that waits for its time (scheduled or deferred); raises `NotCancellable` if it does not."""
+    actor.require(Scope.EVENTS_WRITE)
+    with faults_as_unavailable():
+        queued = await queries.select_queued(context.pool, actor.application_id, event_id)
+        message = await queries.select_message(context.pool, actor.application_id, event_id)
+        if message is None:
+            raise NotFound("Message not found.", resource_type="Message", resource_id=str(event_id))
+        if queued is None:
+            raise NotCancellable(state=message.state)
+        sent = await queries.select_sent(context.pool, actor.application_id, event_id)
+    item = cancelled(context.ids, actor.application_id, queued, sent)
+    answer = await context.appender.append(item)
+    if answer.verdict == Verdict.STALE:
+        raise NotCancellable(state=message.state)
+    return SendResult(event_id, MessageState.FAILED.word, None, "CANCELLED", "The message was cancelled.")
+
+
+async def _prepare_or_refuse(
+    context: SendingContext, actor: Actor, request: SendRequest | AppError
+) -> "_Prepared | AppError":
+    if isinstance(request, AppError):
+        return request
+    try:
+        return await _prepare(context, actor, request)
+    except AppError as error:
+        return error
+
+
+async def _carry_out(context: SendingContext, actor: Actor, prepared: _Prepared) -> SendResult:
+    item, request = prepared.item, prepared.request
+    if not request.wait or request.scheduled_at is not None:
+        return await _answered(context, actor, prepared, await context.appender.append(item))
+    outcome = context.waiters.register(actor.application_id, item.event_id)
+    try:
+        answer = await context.appender.append(item)
+        if answer.verdict != Verdict.APPENDED:
+            return await _answered(context, actor, prepared, answer)
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await outcome
+    except TimeoutError:
+        return SendResult(item.event_id, MessageState.ACCEPTED.word)
+    finally:
+        context.waiters.forget(item.event_id)
+
+
+async def _answered(context: SendingContext, actor: Actor, prepared: _Prepared, answer: Answer) -> SendResult:
+    match answer.verdict:
+        case Verdict.APPENDED:
+            return SendResult(prepared.item.event_id, MessageState.ACCEPTED.word)
+        case Verdict.DUPLICATE if answer.stored_id is not None:
+            with faults_as_unavailable():
+                stored = await queries.select_message(context.pool, actor.application_id, answer.stored_id)
+            return stored or SendResult(answer.stored_id, MessageState.ACCEPTED.word)
+        case Verdict.KEY_CONFLICT:
+            raise IdempotencyConflict(idempotency_key=prepared.request.idempotency_key)
+        case _:
+            is_connection = answer.stored_id == prepared.request.connection_id
+            raise NotFound(
+                "Platform connection not found." if is_connection else "Event not found.",
+                resource_type="PlatformConnection" if is_connection else "Event",
+                resource_id=str(answer.stored_id),
+            )
+
+
+async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) -> _Prepared:
+    entry = await context.connections.get(actor.application_id, request.connection_id)
+    if entry is None or not entry.is_active:
+        raise NotFound(
+            "Platform connection not found.",
+            resource_type="PlatformConnection",
+            resource_id=str(request.connection_id),
+        )
+    is_sandbox = request.is_sandbox or actor.environment == Environment.TEST
+    adapter = context.registry.get(SANDBOX if is_sandbox else entry.provider)
+    assert adapter is not None, "the directory knows only connections of known providers"
+    message = _checked_content(request, adapter)
+    recipient = adapter.normalise_address(request.recipient)
+    if recipient is None:
+        raise ValidationError(
+            f"{request.recipient[:80]!r} is not an address on {entry.channel.value}.", path="toExternalId"
+        )
+    _check_times(context, request)
+    return _Prepared(
+        _item(context, entry, adapter, request, message, recipient, is_sandbox=is_sandbox), request
+    )
+
+
+def _checked_content(request: SendRequest, adapter: Adapter) -> JsonObject:
+    if (request.text is None) == (request.content is None):
+        raise ValidationError("Give either message (text) or content, one of the two.", path="message")
+    if request.file_ids:
+        raise ValidationError("Files cannot be attached yet.", path="fileIds")
+    content = {"type": "text", "text": request.text} if request.content is None else dict(request.content)
+    if content.get("type") != "text" or set(content) - {"type", "text", "role"}:
+        raise ValidationError(
+            'Only content of the shape {"type": "text", "text": …} can be sent.', path="content"
+        )
+    text = content.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise ValidationError(
+            "The text is empty.", path="message" if request.content is None else "content.text"
+        )
+    if Capability.SEND_TEXT not in adapter.manifest.capabilities:
+        raise ValidationError(f"{adapter.manifest.label} cannot send text.", path="message")
+    limit = adapter.manifest.text_limit
+    if limit is not None and len(text) > limit:
+        raise ValidationError(
+            f"The text has {len(text)} characters; {adapter.manifest.label} takes at most {limit}.",
+            path="message",
+        )
+    return {"text": text, "role": "assistant", "type": "text"}
+
+
+def _check_times(context: SendingContext, request: SendRequest) -> None:
+    if request.expires_at is None:
+        return
+    begins_ms = request.scheduled_at.timestamp() * 1000 if request.scheduled_at else context.ids.now_ms()
+    if request.expires_at.timestamp() * 1000 <= begins_ms:
+        raise ValidationError("expiresAt must lie after the time of sending.", path="expiresAt")
+
+
+def _item(
+    context: SendingContext,
+    entry: ConnectionEntry,
+    adapter: Adapter,
+    request: SendRequest,
+    message: JsonObject,
+    recipient: str,
+    *,
+    is_sandbox: bool,
+) -> Append:
+    event_id = context.ids.new()
+    created_at = time_of(event_id)
+    payload: JsonObject = {"type": "message", "message": message, "platform": entry.channel.value}
+    if request.metadata:
+        payload["metadata"] = dict(request.metadata)
+    if is_sandbox:
+        payload["sandbox"] = True
+    person = platform_user_id(entry.identity_key, entry.connection_id, recipient)
+    edges = [
+        EdgeView(
+            "sent_by",
+            "platform_user",
+            entry.system_user.platform_user_id,
+            entry.system_user.external_id,
+            entry.system_user.name,
+        ),
+        EdgeView("sent_to", "platform_user", person, recipient),
+    ]
+    targets = [Target("connection", entry.connection_id)]
+    if request.reply_to_event_id is not None:
+        edges.append(EdgeView("reply_to", "event", request.reply_to_event_id))
+        targets.append(Target("event", request.reply_to_event_id))
+    key = conversation_key(entry.connection_id, recipient)
+    is_ordered = adapter.manifest.is_ordered_on(entry.channel)
+    text = storable_json(payload).decode()
+    return Append(
+        application_id=entry.application_id,
+        event_id=event_id,
+        events=(
+            NewEvent(
+                entry.application_id,
+                event_id,
+                OUTBOUND,
+                text,
+                ordering_key=key if is_ordered else None,
+                is_held=True,
+            ),
+        ),
+        edges=[
+            NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
+            for edge in edges
+        ],
+        once_key=_once_key(request),
+        targets=targets,
+        identities=(_identity(entry, person, recipient, created_at),),
+        message=NewMessage(
+            event_id,
+            entry.connection_id,
+            person,
+            shard_of(entry.connection_id),
+            key if is_ordered and request.scheduled_at is None else None,
+            request.scheduled_at,
+            request.expires_at,
+        ),
+        cargo=OutboundCargo(recipient, payload, tuple(edges), created_at),
+    )
+
+
+def _identity(entry: ConnectionEntry, person: UUID, recipient: str, created_at: datetime) -> NewIdentity:
+    return NewIdentity(
+        platform_user_id=person,
+        user_id=user_id(entry.identity_key, entry.connection_id, recipient),
+        connection_id=entry.connection_id,
+        external_id=recipient,
+        name=None,
+        profile_picture_url=None,
+        is_system=False,
+        created_at=created_at,
+    )
+
+
+def _once_key(request: SendRequest) -> OnceKey | None:
+    key = request.idempotency_key
+    if key is None:
+        return None
+    if not 0 < len(key) <= _KEY_CHARACTERS:
+        raise ValidationError(
+            f"An idempotency key has 1 to {_KEY_CHARACTERS} characters.", path="idempotencyKey"
+        )
+    arguments = {
+        "connection": str(request.connection_id),
+        "recipient": request.recipient,
+        "text": request.text,
+        "content": orjson.dumps(request.content).decode() if request.content is not None else None,
+        "metadata": dict(request.metadata) if request.metadata else None,
+        "files": [str(file_id) for file_id in request.file_ids],
+        "sandbox": request.is_sandbox,
+        "reply_to": str(request.reply_to_event_id),
+        "scheduled_at": str(request.scheduled_at),
+        "expires_at": str(request.expires_at),
+    }
+    return OnceKey(_SCOPE, key, canonical_hash(arguments), _KEY_HOURS)

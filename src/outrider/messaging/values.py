@@ -1,0 +1,64 @@
+"""A message on its way out, as the operations and the dispatcher hand it to each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from outrider.events.bodies import EdgeView
+from outrider.events.values import MessageState
+from outrider.platforms.base import FailureCode, JsonObject
+
+OUTBOUND = "message.outbound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """What a caller wants sent: `text`, or `content` (the contract's message object), one of the two.
+
+    `wait`: answer after the first attempt (at most 10 s) instead of after the commit.
+    """
+
+    connection_id: UUID
+    recipient: str
+    text: str | None = None
+    content: Mapping[str, object] | None = None
+    metadata: Mapping[str, object] | None = None
+    file_ids: Sequence[UUID] = ()
+    is_sandbox: bool = False
+    idempotency_key: str | None = None
+    reply_to_event_id: UUID | None = None
+    scheduled_at: datetime | None = None
+    expires_at: datetime | None = None
+    wait: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """A message as it is now; `state` is accepted, sent, failed, delivered or read."""
+
+    event_id: UUID
+    state: str
+    external_message_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundCargo:
+    """What an attempt needs of a message; `payload` is the event's, as accepted."""
+
+    recipient: str
+    payload: JsonObject
+    edges: tuple[EdgeView, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSummary:
+    """What an attempt made of a message, for whoever waits for it."""
+
+    state: MessageState
+    external_id: str | None = None
+    code: FailureCode | None = None
+    detail: str | None = None
