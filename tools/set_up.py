@@ -82,7 +82,7 @@ def _install_uv() -> None:
         "-r",
         pinned,
     )
-    if _works(PYTHON, "-m", "pip", "--version"):
+    if _works(PYTHON, "-m", "pip", "--version") or _works(PYTHON, "-m", "ensurepip"):
         _run(PYTHON, "-m", "pip", *install)
     elif _works(sys.executable, "-m", "pip", "--version"):
         _run(sys.executable, "-m", "pip", "--python", PYTHON, *install)
@@ -91,7 +91,7 @@ def _install_uv() -> None:
     elif os.geteuid() == 0 and shutil.which("apt-get"):
         _run("apt-get", "update", "-qq")
         _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-venv")
-        _run(sys.executable, "-m", "venv", ENVIRONMENT)
+        _run(PYTHON, "-m", "ensurepip")
         _run(PYTHON, "-m", "pip", *install)
     else:
         sys.exit(NEEDS_VENV)
