@@ -16,7 +16,7 @@ mutation Send($connection: UUID!, $to: String!, $message: String!, $at: DateTime
 }"""
 _SEND_MANY = """
 mutation SendMany($inputs: [SendMessageInput!]!) {
-  sendMessages(inputs: $inputs) { id status { success state } }
+  sendMessages(inputs: $inputs) { message { id status { success state } } error { code message } }
 }"""
 _CREATE_EVENT = """
 mutation Create($type: String!, $payload: JSON!) { createEvent(eventType: $type, payload: $payload) { id } }"""
@@ -77,7 +77,7 @@ class Api:
         config = {"api_base_url": sink_url} if sink_url else {}
         data = await self.execute(_CREATE_CONNECTION, {"name": name, "config": config})
         created = data["createPlatformConnection"]
-        return SandboxConnection(created["id"], urlsplit(created["webhookUrl"]).path)
+        return SandboxConnection(created["id"], urlsplit(str(created["webhookUrl"])).path)
 
     async def subscribe(self, name: str, url: str, patterns: list[str]) -> str:
         """Make a webhook subscription and give its id."""
@@ -108,7 +108,7 @@ class Api:
 
 def one_message(connection_id: str, to: str, text: str, **more: Any) -> dict[str, Any]:
     """One input of `sendMessages`."""
-    return {"platformConnectionId": connection_id, "toExternalId": to, "message": text, "wait": False, **more}
+    return {"platformConnectionId": connection_id, "toExternalId": to, "message": text, **more}
 
 
 def inbound_message(path: str, identifier: str, sender: str, text: str) -> bytes:
@@ -119,8 +119,9 @@ def inbound_message(path: str, identifier: str, sender: str, text: str) -> bytes
 
 
 def is_accepted(response: Response) -> bool:
-    """Whether a GraphQL answer holds no error."""
-    return response.status == 200 and b'"errors"' not in response.body
+    """Whether an answer holds no error, not even for one message of several."""
+    refused = b'"errors"' in response.body or b'"error":{' in response.body
+    return response.status == 200 and not refused
 
 
 def check_accepted(response: Response) -> None:

@@ -1,6 +1,6 @@
 """The bundled PostgreSQL held by the benchmark itself, so that it stays when servers come and go."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from outrider.core.database.embedded.supervising import start_embedded
 
 
 @asynccontextmanager
-async def holding_database(data_dir: Path) -> AsyncIterator[Database]:
+async def holding_database(data_dir: Path) -> AsyncGenerator[Database, None]:
     """Start the server of a data directory, or share the one that runs; the last user stops it."""
     embedded = await start_embedded(data_dir)
     try:

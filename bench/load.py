@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -101,7 +101,7 @@ class ConnectionPool:
             self._free.get_nowait().close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[HttpConnection]:
+    async def connection(self) -> AsyncGenerator[HttpConnection, None]:
         """A connection of one's own for a while."""
         free = await self._free.get()
         try:

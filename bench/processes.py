@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -70,7 +70,7 @@ async def stop(process: Process) -> int:
 
 
 @asynccontextmanager
-async def running(process: Process) -> AsyncIterator[Process]:
+async def running(process: Process) -> AsyncGenerator[Process, None]:
     """A started process, ended on the way out."""
     try:
         yield process

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.api import Api
 from bench.databases import Connection, Database
 from bench.servers import Credentials
 from bench.sinks import Sink
@@ -68,12 +67,3 @@ async def unfinished(probe: Connection) -> int:
             "select count(*) from delivery_queue where due_at is null or due_at <= clock_timestamp() + '1 min'"
         )
     )
-
-
-async def remove_subscriptions(api: Api) -> None:
-    """Nothing of an earlier row may be delivered in a later one."""
-    for subscription in (await api.execute("{ webhookSubscriptions { id } }", {}))["webhookSubscriptions"]:
-        await api.execute(
-            "mutation Remove($id: UUID!) { deleteWebhookSubscription(id: $id) { id } }",
-            {"id": subscription["id"]},
-        )

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ async def start_server(data_dir: Path, address: Address, *, role: str = "all") -
 
 
 @asynccontextmanager
-async def running_server(data_dir: Path, *, role: str = "all") -> AsyncIterator[Server]:
+async def running_server(data_dir: Path, *, role: str = "all") -> AsyncGenerator[Server, None]:
     """A server that is ready, stopped on the way out."""
     server = await start_server(data_dir, free_address(), role=role)
     async with running(server.process):

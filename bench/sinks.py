@@ -3,7 +3,7 @@
 import importlib.util
 import shutil
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Sink:
 
 
 @asynccontextmanager
-async def running_sink(folder: Path) -> AsyncIterator[Sink]:
+async def running_sink(folder: Path) -> AsyncGenerator[Sink, None]:
     """Start the best sink that this machine can run."""
     name, command = await _best_sink(folder)
     address, log = free_address(), folder / "sink.log"

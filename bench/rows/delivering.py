@@ -15,7 +15,7 @@ from bench.load import send_all
 from bench.processes import free_address, running
 from bench.processes import run as run_command
 from bench.results import Row
-from bench.runs import Run, interleaved, remove_subscriptions
+from bench.runs import Run, interleaved
 from bench.servers import running_server, start_server
 
 NAMES = ("deliver_webhook",)
@@ -32,12 +32,10 @@ async def measure(run: Run, wanted: set[str]) -> list[Row]:
     del wanted
     async with running_server(run.data_dir, role="api") as server:
         api = Api(server.address, run.credentials.api_key)
-        await remove_subscriptions(api)
         subscription = await api.subscribe("bench-hook", f"{run.sink.address.url}/hook", [_EVENT_TYPE])
         limit, rate = await interleaved(
             run.rounds, lambda: _bare(run.sink.address, run.seconds), lambda: _deliver(run, api, subscription)
         )
-        await remove_subscriptions(api)
     return [
         Row("deliver_webhook", rate, "webhooks/s", limit, f"bare aiohttp loop, one core, to {run.sink.name}")
     ]
