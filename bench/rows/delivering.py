@@ -21,7 +21,6 @@ from bench.servers import running_server, start_server
 NAMES = ("deliver_webhook",)
 _EXPECTED_RATE = 4_000
 _EVENT_TYPE = "order.shipped"
-_SAMPLE_SECONDS = 0.1
 _LONGEST_SECONDS = 120.0
 _SETTLING = 0.1
 _BARE_POST = Path(__file__).parent.parent / "bare_post.py"
@@ -54,38 +53,31 @@ async def _deliver(run: Run, api: Api, subscription: str) -> float:
     received, wal = run.sink.received, await wal_position(run.probe)
     worker = await start_server(run.data_dir, free_address(), role="worker")
     async with running(worker.process):
-        samples = await _drain(run.probe, subscription, count)
-    wal = await wal_position(run.probe) - wal
-    arrived = run.sink.received - received
-    if arrived < count:
-        raise RuntimeError(f"{count} deliveries are recorded, but {arrived} came to the sink")
-    run.facts["deliver_webhook: WAL bytes a delivery"] = round(wal / count)
+        await _wait_received(run, received + round(count * _SETTLING))
+        began, begun_with = time.monotonic(), run.sink.received - received
+        await _wait_received(run, received + count)
+        await _wait_recorded(run.probe, subscription)
+        seconds = time.monotonic() - began
+    run.facts["deliver_webhook: WAL bytes a delivery"] = round((await wal_position(run.probe) - wal) / count)
     run.facts["deliver_webhook: deliveries a round"] = count
-    return _rate(samples, count)
+    return (count - begun_with) / seconds
 
 
-async def _drain(probe: Connection, subscription: str, count: int) -> list[tuple[float, int]]:
-    """Sample how many deliveries are recorded as done, until all are."""
-    left = "select count(*) from delivery_queue where target_id = $1"
-    samples = [(time.monotonic(), 0)]
-    while samples[-1][1] < count:
-        if time.monotonic() > samples[0][0] + _LONGEST_SECONDS:
-            raise RuntimeError(
-                f"{samples[-1][1]} of {count} webhooks were delivered in {_LONGEST_SECONDS:g} s"
-            )
-        await asyncio.sleep(_SAMPLE_SECONDS)
-        done = count - int(await probe.fetchval(left, subscription))
-        samples.append((time.monotonic(), done))
-    return samples
+async def _wait_received(run: Run, count: int) -> None:
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while run.sink.received < count:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{count - run.sink.received} webhooks did not come in {_LONGEST_SECONDS:g} s")
+        await asyncio.sleep(0.01)
 
 
-def _rate(samples: list[tuple[float, int]], count: int) -> float:
-    """The rate from the first tenth on: without the start of the worker, with the tail."""
-    began = next(sample for sample in samples if sample[1] >= count * _SETTLING)
-    ended = samples[-1]
-    if began is ended:
-        raise RuntimeError("the worker was done before it could be measured: ask for more --seconds")
-    return (ended[1] - began[1]) / (ended[0] - began[0])
+async def _wait_recorded(probe: Connection, subscription: str) -> None:
+    left = "select count(*) from delivery_queue where shard = shard_of($1) and target_id = $1"
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while remaining := int(await probe.fetchval(left, subscription)):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{remaining} webhooks were never recorded as delivered")
+        await asyncio.sleep(0.01)
 
 
 def _payload(number: int) -> dict[str, object]:
