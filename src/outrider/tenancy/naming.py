@@ -8,7 +8,7 @@ from outrider.core.errors import ValidationError
 
 LONGEST_NAME = 200
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9@+._-]{0,98}[A-Za-z0-9])?")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9+@](?:[A-Za-z0-9@+._-]{0,98}[A-Za-z0-9])?")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _NOT_SHOWN = frozenset({"Cc", "Cs"})
 
@@ -43,7 +43,7 @@ def checked_identifier(text: str) -> str:
     """Give an account's or connection's identifier as it is, or refuse it."""
     if not _IDENTIFIER.fullmatch(text):
         raise ValidationError(
-            "identifier must have 1 to 100 letters, digits and any of @ + . _ - between them.",
+            "identifier must have 1 to 100 letters, digits and any of @ + . _ - (the last three not at an end).",
             field="identifier",
         )
     return text
