@@ -23,4 +23,6 @@ def data_dir() -> Iterator[Path]:
                 server.send(signal.SIGKILL)
                 server.release()
             end_orphans(cluster)
+    for record in folder.rglob("postgres.socket"):
+        shutil.rmtree(record.read_text().strip(), ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

@@ -156,6 +156,13 @@ async def test_a_folder_of_something_else_is_left_alone(data_dir: Path) -> None:
     assert (data_dir / "postgres" / "letter.txt").read_text() == "mine"
 
 
+async def test_a_data_directory_that_cannot_be_made_is_named(data_dir: Path) -> None:
+    data_dir.write_text("a file")
+
+    with pytest.raises(EmbeddedPostgresError, match="OUTRIDER_DATA_DIR"):
+        await start_embedded(data_dir)
+
+
 async def test_a_configured_folder_must_hold_the_programs(data_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="OUTRIDER_POSTGRES_BINARIES"):
         await start_embedded(data_dir, binaries=data_dir)

