@@ -3,7 +3,6 @@
 An adapter's tests subclass `AdapterConformance` and give it a fixture `case`: the adapter, a connection that
 leads to a fake vendor, and webhooks. What is checked here is promised to the dispatcher and the receiver.
 """
-# ruff: noqa: S101  (assert is how a test speaks)
 
 import asyncio
 import json

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPConnectError, SMTPException, SMTPResponseException
 
 from outrider.platforms.smtp.letters import Letter
 from outrider.platforms.smtp.manifest import NONE, STARTTLS, TLS
@@ -63,20 +63,24 @@ class Session:
         """Connect to the checked address and log in; `Trouble` if that fails."""
         with _at(Step.CONNECT):
             connected = await _connect(address, server.port, give_up_at)
-        smtp = SMTP(
-            hostname=server.host,
-            sock=connected,
-            local_hostname=_our_name(connected),
-            use_tls=server.security == TLS,
-            start_tls=False,
-            tls_context=None if server.security == NONE else tls,
-        )
+        try:
+            smtp = SMTP(
+                hostname=server.host,
+                sock=connected,
+                local_hostname=_our_name(connected),
+                use_tls=server.security == TLS,
+                start_tls=False,
+                tls_context=None if server.security == NONE else tls,
+            )
+        except BaseException:
+            connected.close()
+            raise
         session = cls(smtp)
         try:
+            # From here on the socket is the transport's to close: its descriptor may be in use for a while yet.
             await session._enter(server, give_up_at)
         except BaseException:
             smtp.close()
-            connected.close()
             raise
         return session
 
@@ -174,10 +178,11 @@ def _at(step: Step) -> Generator[None]:
 
 
 def _words_for(failure: Exception) -> str:
-    cause = failure.__cause__ if isinstance(failure.__cause__, ssl.SSLError) else failure
+    # The library's own words name a host and port that it did not dial: the cause says more.
+    cause = failure.__cause__ if isinstance(failure, SMTPConnectError) else failure
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {cause.verify_message}"
-    return str(failure) or type(failure).__name__
+    return str(cause or failure) or type(cause or failure).__name__
 
 
 def _left(give_up_at: float) -> float:

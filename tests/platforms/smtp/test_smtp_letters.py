@@ -1,0 +1,168 @@
+"""How a message becomes a mail, and what is refused instead of being smuggled into one."""
+
+import email
+import email.policy
+from dataclasses import replace
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outrider.platforms.base import FailureCode, Outbound, Rejected
+from outrider.platforms.smtp.html_text import text_of_html
+from outrider.platforms.smtp.letters import Letter, write_letter
+from tests.platforms.connections import text_to
+
+CONFIG = {"from_email": "hello@sender.example", "from_name": "Sender & Söhne"}
+
+
+def _letter(outbound: Outbound, **config: object) -> Letter:
+    letter = write_letter(outbound, CONFIG | config)
+    assert isinstance(letter, Letter)
+    return letter
+
+
+def _mail(letter: Letter) -> EmailMessage:
+    parsed = email.message_from_bytes(letter.body, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def _part(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return body.get_content()
+
+
+def test_a_text_is_a_plain_mail() -> None:
+    outbound = text_to("ada@example.com", "Zwölf Boxkämpfer\n.\n..dots", subject="Prüfung 📬")
+
+    mail = _mail(_letter(outbound))
+
+    assert mail["From"] == "Sender & Söhne <hello@sender.example>"
+    assert mail["To"] == "ada@example.com"
+    assert mail["Subject"] == "Prüfung 📬"
+    assert mail["Date"].datetime.tzinfo is not None
+    assert mail.get_content_type() == "text/plain"
+    assert mail.get_content() == "Zwölf Boxkämpfer\r\n.\r\n..dots\r\n"
+
+
+def test_html_is_sent_with_a_readable_text_beside_it() -> None:
+    outbound = text_to(
+        "ada@example.com", "<p>Hi <b>Ada</b></p>", subject="s", content_type="text/html; charset=utf-8"
+    )
+
+    mail = _mail(_letter(outbound))
+
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert _part(mail, "plain") == "Hi Ada\r\n"
+    assert _part(mail, "html") == "<p>Hi <b>Ada</b></p>\r\n"
+
+
+def test_the_message_id_is_the_deliverys_so_that_a_retry_carries_the_same() -> None:
+    outbound = text_to("ada@example.com")
+    expected = f"{outbound.delivery_id}@sender.example"
+
+    letters = [_letter(replace(outbound, attempt=attempt)) for attempt in (1, 2)]
+
+    assert [letter.message_id for letter in letters] == [expected, expected]
+    assert [_mail(letter)["Message-ID"] for letter in letters] == [f"<{expected}>"] * 2
+
+
+def test_every_line_is_ascii_and_short_enough_for_any_server() -> None:
+    letter = _letter(text_to("ada@example.com", "ü" * 5000 + "x" * 5000, subject="ü" * 3000))
+
+    assert letter.body.isascii()
+    assert max(len(line) for line in letter.body.split(b"\r\n")) <= 998
+    assert b"\n" not in letter.body.replace(b"\r\n", b"")
+
+
+def test_a_domain_beyond_ascii_goes_out_as_idna() -> None:
+    letter = _letter(text_to("ada@münchen.de"), from_email="info@bücher.example")
+
+    assert (letter.sender, letter.recipient) == ("info@xn--bcher-kva.example", "ada@xn--mnchen-3ya.de")
+    assert not letter.needs_smtputf8
+    assert letter.message_id.endswith("@xn--bcher-kva.example")
+
+
+def test_a_local_part_beyond_ascii_needs_smtputf8() -> None:
+    letter = _letter(text_to("jörg@münchen.de"))
+
+    assert letter.needs_smtputf8
+    assert _mail(letter)["To"] == "jörg@xn--mnchen-3ya.de"
+
+
+@pytest.mark.parametrize(
+    "evil", ["a\r\nBcc: eve@example.com", "a\nb", "a\rb", "a\x00b", "a\x85b", "a\u2028b", "\x1b[2J"]
+)
+def test_a_line_break_in_a_header_is_refused(evil: str) -> None:
+    attempts = [
+        write_letter(text_to("ada@example.com", subject=evil), CONFIG),
+        write_letter(text_to(f"ada@example.com{evil}"), CONFIG),
+        write_letter(text_to("ada@example.com"), CONFIG | {"from_name": evil}),
+    ]
+
+    for refused in attempts:
+        assert isinstance(refused, Rejected)
+        assert refused.code is FailureCode.CONTENT_REJECTED
+    bad_sender = write_letter(text_to("ada@example.com"), CONFIG | {"from_email": f"a@b.example{evil}"})
+    assert isinstance(bad_sender, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        ("ada", FailureCode.RECIPIENT_NOT_FOUND),
+        ("Ada <ada@example.com>", FailureCode.RECIPIENT_NOT_FOUND),
+        ("ada@example.com,eve@example.com", FailureCode.RECIPIENT_NOT_FOUND),
+        ("ada@example.com> SIZE=1", FailureCode.RECIPIENT_NOT_FOUND),
+    ],
+)
+def test_only_one_bare_address_is_a_recipient(recipient: str, code: FailureCode) -> None:
+    refused = write_letter(text_to(recipient), CONFIG)
+
+    assert isinstance(refused, Rejected)
+    assert refused.code is code
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    subject=st.text(st.characters(codec=None, exclude_categories=()), max_size=200),
+    name=st.text(st.characters(codec=None, exclude_categories=()), max_size=100),
+    text=st.text(st.characters(codec=None, exclude_categories=()), min_size=1, max_size=200),
+    kind=st.sampled_from(["text/html", "text/plain", None, 7]),
+)
+def test_no_text_adds_a_header_or_breaks_the_mail(subject: str, name: str, text: str, kind: object) -> None:
+    letter = write_letter(
+        text_to("ada@example.com", text, subject=subject, content_type=kind), CONFIG | {"from_name": name}
+    )
+
+    if isinstance(letter, Letter):
+        mail = _mail(letter)
+        multipart = {"MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+        assert set(mail.keys()) - multipart == {"From", "To", "Subject", "Date", "Message-ID"}
+        assert [address.addr_spec for address in mail["To"].addresses] == ["ada@example.com"]
+        assert [address.addr_spec for address in mail["From"].addresses] == ["hello@sender.example"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<h1>Order</h1><p>Two  boxes<br>of tea</p><p>Bye</p>", "Order\n\nTwo boxes\nof tea\n\nBye\n"),
+        ("<ul><li>one</li><li>two &amp; three</li></ul>", "- one\n- two & three\n"),
+        ('<a href="https://x.example/a?b=1">Track it</a>', "Track it (https://x.example/a?b=1)\n"),
+        ('<a href="https://x.example">https://x.example</a>', "https://x.example\n"),
+        ('<a href="mailto:a@b.example">write</a>', "write (a@b.example)\n"),
+        ('<a href="javascript:x()">click</a>', "click\n"),
+        ("<head><title>t</title><style>p{}</style></head><body>seen<script>x</script></body>", "seen\n"),
+        ("<table><tr><td>1</td><td>2</td></tr><tr><td>3</td></tr></table>", "1 2\n3\n"),
+        ('<img src="cid:1" alt="A harbour">', "A harbour\n"),
+        ("plain", "plain\n"),
+        ("<b>unclosed <i>deep", "unclosed deep\n"),
+        ("a &lt;b&gt; &nbsp;c", "a <b> c\n"),
+    ],
+)
+def test_the_readable_text_of_html(html: str, text: str) -> None:
+    assert text_of_html(html) == text
