@@ -8,7 +8,8 @@ from outrider.core.metrics import Counter, Gauge, Histogram, Metrics
 
 def samples_of(metrics: Metrics) -> dict[str, float]:
     return {
-        sample.name + "".join(f",{name}={value}" for name, value in sample.labels.items()): sample.value
+        sample.name
+        + "".join(f",{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(metrics.render().decode())
         for sample in family.samples
     }
@@ -56,9 +57,9 @@ def test_a_counter_without_labels_is_shown_before_it_counts() -> None:
 def test_values_of_labels_are_escaped() -> None:
     metrics = Metrics()
 
-    metrics.http_requests_total.add('a"b\nc\\', "200")
+    metrics.http_requests_total.add('a"b\nc\\d', "200")
 
-    assert samples_of(metrics)['outrider_http_requests_total,surface=a"b\nc\\d,status=200'] == 1
+    assert samples_of(metrics)['outrider_http_requests_total,status=200,surface=a"b\nc\\d'] == 1
 
 
 def test_two_processes_in_one_interpreter_do_not_share_numbers() -> None:

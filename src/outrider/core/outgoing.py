@@ -7,6 +7,7 @@ are bounded in time and size.
 """
 
 import asyncio
+import io
 import os
 import socket
 import ssl
@@ -37,6 +38,7 @@ _DNS_CACHE_SECONDS: Final = 30
 _DNS_THREADS: Final = 8
 _READ_BUFFER: Final = 64 * 1024
 _LONGEST_DETAIL: Final = 500
+_LARGEST_BODY_AT_ONCE: Final = 512 * 1024
 
 _AddressInfo = tuple[int, int, int, str, tuple[object, ...]]
 Lookup = Callable[[str, int], Awaitable[list[str]]]
@@ -139,7 +141,9 @@ class OutgoingHttp:
         else:
             merged = self._headers.copy()
             merged.update(headers or {})
-            build = partial(aiohttp.ClientRequest, method, target, headers=merged, data=body, loop=self._loop)
+            # A large body is written piece by piece, so that other requests get their turn.
+            data = io.BytesIO(body) if body and len(body) > _LARGEST_BODY_AT_ONCE else body
+            build = partial(aiohttp.ClientRequest, method, target, headers=merged, data=data, loop=self._loop)
             outcome = await self._exchange(exchange, build, timeout_s)
         if isinstance(outcome, HttpFailure) and outcome.kind is FailureKind.REFUSED_TARGET:
             log.warning("outgoing.refused", purpose=purpose, detail=outcome.detail)
@@ -270,8 +274,11 @@ def _kind_before_send(problem: Exception) -> FailureKind:
 def _kind_after_send(problem: Exception) -> FailureKind:
     if isinstance(problem, TimeoutError):
         return FailureKind.TIMEOUT_AFTER_SEND
-    if isinstance(problem.__cause__, LineTooLong):
-        return FailureKind.TOO_LARGE
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return FailureKind.TOO_LARGE
+        cause = cause.__cause__
     return FailureKind.CONNECTION_LOST
 
 
