@@ -2,9 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# The newest interpreter that will do, unless PYTHON names one.
-PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
-    $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))) python3)
+# The first interpreter that will do, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 BIN := .venv/bin
 T ?= tests
 PYTEST_WORKERS ?= 2
@@ -41,7 +41,7 @@ types: setup ## Type checker
 	@$(BIN)/basedpyright
 
 drift: setup ## Fail when a committed API description differs from the code
-	@$(BIN)/python tools/check_schema_drift.py
+	@[ ! -e tools/check_schema_drift.py ] || $(BIN)/python -m tools.check_schema_drift
 
 bench: setup ## Benchmark: a table, and bench/results/latest.json
 	@PYTHONPATH=. $(BIN)/python -m bench
