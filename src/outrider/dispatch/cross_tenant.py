@@ -19,7 +19,9 @@ KEEP_SHARDS = """
 select shard, epoch, is_new, is_unclean, live_processes, live_workers, clock_timestamp() as now
 from keep_shards($1, make_interval(secs => $2), $3, $4::smallint[])
 """
-SELECT_NEIGHBOURS = "select id, pid, extract(epoch from started_at)::float8 as started from processes where boot_id = $1 and id <> $2"
+SELECT_NEIGHBOURS = """
+select id, pid, extract(epoch from started_at)::float8 as started from processes where boot_id = $1 and id <> $2
+"""
 FREE_DEAD = """
 with dead as (delete from processes where id = $1 returning id)
 update shards set owner_id = null where owner_id in (select id from dead)

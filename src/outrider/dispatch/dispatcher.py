@@ -18,7 +18,7 @@ import asyncpg
 from outrider.core import log
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
-from outrider.core.metrics import metrics
+from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant
 from outrider.dispatch.lanes import LaneLimits, Lanes
 from outrider.dispatch.leases import Beat, Leases
@@ -36,6 +36,7 @@ _DUE_ROWS = 1_000
 _DUE_OVERLAP = timedelta(seconds=15)
 _BROKEN_RETRY = timedelta(seconds=60)
 _FAN_OUT_CHUNK = 500
+_FIRST_ID = UUID(int=0)
 _LAST_ID = UUID(int=(1 << 128) - 1)
 _TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -46,7 +47,7 @@ class _Shard:
 
     epoch: int
     position: int = 0
-    last_id: UUID = UUID(int=0)
+    last_id: UUID = _FIRST_ID
     is_behind: bool = True
     is_leaving: bool = False
 
@@ -60,6 +61,7 @@ class DispatchEffects:
     handlers: Mapping[str, Handler]
     candidate_patterns: Callable[[str], tuple[str, ...]]
     set_clock_offset: Callable[[int], None]
+    metrics: Metrics
 
 
 class Dispatcher:
@@ -365,7 +367,7 @@ class Dispatcher:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 return await self._effects.handlers[work.row.kind].attempt(work)
         except Exception as error:  # noqa: BLE001 -- a bug in a handler must not lose the work
-            log.error("delivery.broken", outcome="failed", error=error, delivery_id=work.row.id)
+            log.exception("delivery.broken", error, delivery_id=work.row.id)
             return _broken(work, error)
 
     def _end(self, work: Work, ended: Ended | None, verdict: Verdict) -> None:
@@ -383,7 +385,8 @@ class Dispatcher:
             and ended is not None
             and ended.is_target_at_fault,
         )
-        metrics.deliveries(work.row.kind, outcome.result if is_recorded and outcome else "stale")
+        result = outcome.result if is_recorded and outcome is not None else "stale"
+        self._effects.metrics.deliveries_total.add(work.row.kind, result)
         self._pump()
 
 

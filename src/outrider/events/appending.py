@@ -20,7 +20,7 @@ import asyncpg
 
 from outrider.core import log
 from outrider.core.errors import Unavailable
-from outrider.core.metrics import metrics
+from outrider.core.metrics import Metrics
 from outrider.events import queries
 from outrider.events.values import Answer, Append, Flushed, Verdict
 
@@ -76,6 +76,7 @@ class AppendEffects:
     on_flushed: Callable[[Flushed], None]
     notify_text: Callable[[], str | None]
     has_disk_space: Callable[[], bool]
+    metrics: Metrics
 
 
 class Appender:
@@ -223,12 +224,24 @@ class Appender:
             patterns=self._patterns(items, {name for _, name in types}),
         )
         self._remember(items, types, verdicts)
-        metrics.append_batch_size.observe(len(items))
-        metrics.append_seconds.observe(monotonic() - started)
+        self._count(flushed, verdicts, monotonic() - started)
         self._effects.on_flushed(flushed)
         for waiting, verdict, stored_id in zip(batch, verdicts, stored_ids, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(Answer(Verdict(verdict), stored_id))
+
+    def _count(self, flushed: Flushed, verdicts: Sequence[int], seconds: float) -> None:
+        metrics = self._effects.metrics
+        metrics.append_batch_size.observe(len(flushed.items))
+        metrics.append_seconds.observe(seconds)
+        metrics.sqlcalls_total.add("append")
+        events = sum(
+            len(item.events)
+            for item, verdict in zip(flushed.items, verdicts, strict=True)
+            if verdict == Verdict.APPENDED
+        )
+        if events:
+            metrics.events_appended_total.add(by=events)
 
     def _patterns(self, items: Sequence[Append], names: set[str]) -> list[tuple[str, str]]:
         if any(item.receipts for item in items):

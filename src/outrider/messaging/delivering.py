@@ -1,11 +1,11 @@
 """Delivering messages: the dispatcher's handler that calls the provider and says what to record."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import assert_never
+from typing import assert_never, cast
 
 from outrider.core import log
 from outrider.core.database.pools import Pool
@@ -145,14 +145,13 @@ async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) ->
 
 
 def _outbound(work: Work, cargo: OutboundCargo) -> Outbound:
-    content, metadata = cargo.payload["message"], cargo.payload.get("metadata")
     return Outbound(
         event_id=work.row.event_id,
         delivery_id=work.row.id,
         attempt=work.row.attempts + 1,
         recipient=cargo.recipient,
-        content=content if isinstance(content, dict) else {},
-        metadata=metadata if isinstance(metadata, dict) else {},
+        content=_object(cargo.payload.get("message")),
+        metadata=_object(cargo.payload.get("metadata")),
     )
 
 
@@ -169,3 +168,7 @@ def _log(attempt: Attempt, entry: ConnectionEntry | None, outcome: Outcome) -> N
         duration_ms=attempt.duration_ms,
         detail=None if isinstance(outcome, Sent) else outcome.detail,
     )
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -50,7 +50,7 @@ async def select_message(pool: Pool, application_id: UUID, event_id: UUID) -> Se
 def shown_result(event_id: UUID, state: int, external_id: str | None, error: str | None) -> SendResult:
     """Read the columns of a message row."""
     known = MessageState(state)
-    problem = orjson.loads(error) if error and known == MessageState.FAILED else {}
+    problem: dict[str, str] = orjson.loads(error) if error and known == MessageState.FAILED else {}
     return SendResult(event_id, known.word, external_id, problem.get("code"), problem.get("message"))
 
 

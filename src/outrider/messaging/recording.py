@@ -177,7 +177,7 @@ def _child(
     application_id: UUID,
     event_id: UUID,
     event_type: str,
-    payload: dict[str, object],
+    payload: Mapping[str, object],
     origin: UUID,
     at: datetime,
 ) -> NewEvent:

@@ -172,3 +172,18 @@ async def select_subscription(
 async def set_failing(pool: Pool, application_id: UUID, subscription_id: UUID, *, is_failing: bool) -> None:
     """Note since when a subscription has had nothing but failures, or that it has not."""
     await pool.execute(SET_FAILING, application_id, subscription_id, is_failing)
+
+
+SELECT_EVENT_OF_EXTERNAL_ID = """
+select event_id from external_messages where application_id = $1 and connection_id = $2 and external_id = $3
+"""
+
+
+async def select_event_of_external_id(
+    pool: Pool, application_id: UUID, connection_id: UUID, external_id: str
+) -> UUID | None:
+    """Find our event of a platform's message id, None while it is not known."""
+    found: UUID | None = await pool.fetchval(
+        SELECT_EVENT_OF_EXTERNAL_ID, application_id, connection_id, external_id
+    )
+    return found

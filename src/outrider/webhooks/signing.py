@@ -63,17 +63,21 @@ def verify_standard(secret: str, headers: Mapping[str, str], body: bytes) -> boo
 
     Header names are lower-case. The age of the timestamp is the caller's to judge.
     """
-    signed = f"{headers.get('webhook-id', '')}.{headers.get('webhook-timestamp', '')}.".encode() + body
-    expected = _standard_signature(secret, signed)
-    given = headers.get("webhook-signature", "").split()
-    return any(hmac.compare_digest(expected.encode(), one.encode()) for one in given)
+    delivery_id, timestamp = _sent(headers, "webhook-id"), _sent(headers, "webhook-timestamp")
+    expected = _standard_signature(secret, b"%b.%b.%b" % (delivery_id, timestamp, body)).encode()
+    given = _sent(headers, "webhook-signature").split()
+    return any(hmac.compare_digest(expected, one) for one in given)
 
 
 def verify_outeract(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether a delivery's `X-Outeract-Signature` was made with this secret. Header names are lower-case."""
-    signed = f"{headers.get('x-outeract-timestamp', '')}.".encode() + body
-    given = headers.get("x-outeract-signature", "")
-    return hmac.compare_digest(_outeract_signature(secret, signed).encode(), given.encode())
+    expected = _outeract_signature(secret, b"%b.%b" % (_sent(headers, "x-outeract-timestamp"), body))
+    return hmac.compare_digest(expected.encode(), _sent(headers, "x-outeract-signature"))
+
+
+def _sent(headers: Mapping[str, str], name: str) -> bytes:
+    """A header as it came over the wire: servers decode what is not UTF-8 to lone surrogates."""
+    return headers.get(name, "").encode("utf-8", "surrogateescape")
 
 
 def _standard_signature(secret: str, signed: bytes) -> str:

@@ -1,0 +1,99 @@
+"""The ASGI application: one route table. The hot endpoints are raw ASGI callables, everything else Litestar's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+from litestar import Litestar, Response, asgi, get
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from outrider.core.asgi import Receive, Scope, Send, respond
+from outrider.core.metrics import CONTENT_TYPE
+from outrider.dispatch import cross_tenant as queue
+from outrider.events import cross_tenant
+from outrider.runtime.wiring import Runtime
+from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
+from outrider.surfaces.inbound.routes import InboundEndpoint
+
+_MAX_QUEUE_AGE_SECONDS = 300.0
+_STOPPING = b'{"error":{"code":"UNAVAILABLE","message":"The server is stopping.","details":{}}}'
+
+
+@dataclass(slots=True)
+class Gate:
+    """Whether requests are let in; closed at the beginning of a stop."""
+
+    is_open: bool = True
+
+
+def build_app(
+    runtime: Runtime, developer: DeveloperGraphql, inbound: InboundEndpoint, gate: Gate
+) -> Litestar:
+    """The application of one process."""
+    return Litestar(
+        route_handlers=[
+            _raw("/", _gated(developer, gate)),
+            _raw("/webhooks/{webhook_id:str}/{secret:str}", _gated(inbound, gate)),
+            *_health(runtime, gate),
+        ],
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _raw(path: str, app: ASGIApp) -> ASGIRouteHandler:
+    return asgi(path, copy_scope=False)(app)
+
+
+def _gated(app: Callable[..., object], gate: Gate) -> ASGIApp:
+    async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+        if not gate.is_open:
+            await respond(send, 503, _STOPPING, headers=[(b"connection", b"close")])
+            return
+        await app(scope, receive, send)  # pyright: ignore[reportGeneralTypeIssues]
+
+    return gated  # pyright: ignore[reportReturnType] -- litestar's scope types are narrower than ASGI's
+
+
+def _health(runtime: Runtime, gate: Gate) -> list[HTTPRouteHandler]:
+    @get("/healthz", media_type="application/json")
+    async def healthz() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @get("/readyz", media_type="application/json")
+    async def readyz() -> Response[dict[str, object]]:
+        """The process can take work: database, migrations, partitions, and the age of the queue."""
+        checks = await _checks(runtime)
+        checks["accepting"] = "ok" if gate.is_open else "stopping"
+        is_ready = all(value == "ok" for value in checks.values())
+        return Response(
+            {"status": "ok" if is_ready else "unavailable", "checks": checks}, status_code=200 if is_ready else 503
+        )
+
+    @get("/metrics")
+    async def metrics() -> Response[bytes]:
+        """All numbers in Prometheus' text format."""
+        runtime.metrics.append_queue_depth.set(runtime.appender.queued)
+        runtime.metrics.deliveries_in_flight.set(runtime.dispatcher.in_flight)
+        return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
+
+    return [healthz, readyz, metrics]
+
+
+async def _checks(runtime: Runtime) -> dict[str, str]:
+    pool = runtime.database.system
+    try:
+        ahead = await cross_tenant.count_partitions_ahead(pool)
+        _, age = await queue.select_age(pool)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return {"database": type(error).__name__}
+    return {
+        "database": "ok",
+        "migrations": "ok",
+        "partitions": "ok" if ahead else "no partition for the coming month",
+        "queue": "ok" if age <= _MAX_QUEUE_AGE_SECONDS else f"oldest due work is {age:.0f} s old",
+        "disk": "ok" if runtime.disk.may_accept_new_facts() else "nearly full",
+    }

@@ -1,0 +1,61 @@
+"""What a running server does for itself: partitions ahead, expiry, retention, and the numbers of its health."""
+
+import asyncio
+from dataclasses import dataclass, field
+from time import monotonic
+
+import asyncpg
+
+from outrider.core import log
+from outrider.core.database.pools import Pool
+from outrider.core.metrics import Metrics
+from outrider.dispatch import cross_tenant as queue
+from outrider.events import cross_tenant
+
+MONTHS_AHEAD = 3
+_GAUGE_SECONDS = 5.0
+_CHORES_SECONDS = 3_600.0
+_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@dataclass(slots=True)
+class Maintenance:
+    """The chores of one process; several processes may do them at once without harm."""
+
+    pool: Pool
+    metrics: Metrics
+    retention_days: int
+    _task: asyncio.Task[None] | None = field(default=None)
+
+    def start(self) -> None:
+        """Begin; the first round is at once."""
+        self._task = asyncio.create_task(self._run(), name="maintenance")
+
+    def close(self) -> None:
+        """Stop; an unfinished chore is taken up by whoever is next."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        chores_at = 0.0
+        while True:
+            try:
+                if monotonic() >= chores_at:
+                    await self._do_chores()
+                    chores_at = monotonic() + _CHORES_SECONDS
+                depth, age = await queue.select_age(self.pool)
+                self.metrics.queue_depth.set(depth)
+                self.metrics.queue_age_seconds.set(age)
+            except _TROUBLE as error:
+                log.warning("maintenance.failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(_GAUGE_SECONDS)
+
+    async def _do_chores(self) -> None:
+        made = await cross_tenant.ensure_partitions(self.pool, MONTHS_AHEAD)
+        await cross_tenant.delete_expired_keys(self.pool)
+        dropped = await cross_tenant.drop_old_partitions(self.pool, self.retention_days)
+        if made or dropped:
+            log.info("partitions.maintained", outcome="ok", made=made, dropped=dropped)
+        misplaced = await cross_tenant.count_misplaced(self.pool)
+        if misplaced:
+            log.error("partitions.misplaced", outcome="failed", rows=misplaced)

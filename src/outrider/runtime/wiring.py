@@ -1,0 +1,275 @@
+"""Builds the process: the only module that names concrete adapters, handlers and pools."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from outrider.core import log
+from outrider.core.config import Settings
+from outrider.core.database.listening import Listener
+from outrider.core.database.pools import Database, connect, open_database
+from outrider.core.disk import DiskWatch
+from outrider.core.errors import Unavailable
+from outrider.core.ids import IdClock
+from outrider.core.metrics import Metrics
+from outrider.core.outgoing import OutgoingHttp
+from outrider.core.sealing import Sealer, open_sealer
+from outrider.core.targets import refusal_of
+from outrider.dispatch.dispatcher import DispatchEffects, Dispatcher
+from outrider.dispatch.lanes import LaneLimits
+from outrider.dispatch.starting import StartMarker
+from outrider.events.appending import AppendEffects, Appender, AppendLimits
+from outrider.events.creating import CreatingContext
+from outrider.events.values import Flushed
+from outrider.messaging.delivering import MessageHandler
+from outrider.messaging.sending import SANDBOX, SendingContext
+from outrider.messaging.waiting import Waiters
+from outrider.platforms.base import ConnectionContext, InboundRequest
+from outrider.platforms.registry import Registry
+from outrider.platforms.sandbox.adapter import SandboxAdapter
+from outrider.platforms.smtp.adapter import SmtpAdapter
+from outrider.platforms.telegram.adapter import TelegramAdapter
+from outrider.tenancy.api_keys import ApiKeyDirectory
+from outrider.tenancy.changes import follow_changes
+from outrider.tenancy.connection_directory import ConnectionDirectory
+from outrider.tenancy.context import Changed, TenancyContext
+from outrider.webhooks import receiving, subscriptions
+from outrider.webhooks.delivering import WebhookHandler
+from outrider.webhooks.patterns import candidate_patterns
+from outrider.webhooks.subscription_directory import SubscriptionDirectory
+
+APPENDED = "outrider_appended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything that one process is made of."""
+
+    settings: Settings
+    process_id: UUID
+    database: Database
+    metrics: Metrics
+    disk: DiskWatch
+    http: OutgoingHttp
+    registry: Registry
+    listener: Listener
+    api_keys: ApiKeyDirectory
+    connections: ConnectionDirectory
+    subscriptions: SubscriptionDirectory
+    appender: Appender
+    dispatcher: Dispatcher
+    waiters: Waiters
+    tenancy: TenancyContext
+    sending: SendingContext
+    creating: CreatingContext
+    receiving: receiving.ReceivingContext
+
+    async def close(self) -> None:
+        """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
+        await self.dispatcher.close(self.settings.shutdown_seconds)
+        await self.waiters.close()
+        await self.appender.close()
+        await self.listener.close()
+        await self.registry.close()
+        await self.http.close()
+        await self.database.close()
+
+
+async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
+    """Open every part on a migrated database and begin to work (role all, api or worker)."""
+    database = await open_database(dsn)
+    ids, metrics = IdClock(), Metrics()
+    sealer = open_sealer(settings)
+    disk = DiskWatch(settings.data_dir)
+    http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
+    sandbox = _SandboxDoor()
+    registry = _registry(settings, http, sandbox)
+    connections = ConnectionDirectory(database, sealer, registry)
+    tenancy = _tenancy(settings, database, sealer, registry, ids)
+    subscription_directory = SubscriptionDirectory(database, sealer)
+    waiters = Waiters(database.system)
+    process_id = ids.new()
+    hub = _Hub(process_id, waiters)
+    appender = Appender(
+        AppendEffects(
+            connect=lambda: connect(dsn, statement_timeout="15s", lock_timeout="10s"),
+            candidate_patterns=candidate_patterns,
+            on_flushed=hub.on_flushed,
+            notify_text=hub.notify_text,
+            has_disk_space=disk.may_accept_new_facts,
+            metrics=metrics,
+        ),
+        AppendLimits(
+            flush_items=settings.append_batch,
+            flush_bytes=settings.append_batch_bytes,
+            queue_items=settings.append_queue_items,
+            queue_bytes=settings.append_queue_bytes,
+        ),
+    )
+    handlers = {
+        "message": MessageHandler(
+            connections, registry, ids, database.system, StartMarker(database.system).mark
+        ),
+        "webhook": WebhookHandler(
+            subscription_directory,
+            http,
+            ids,
+            database.system,
+            lambda application_id, subscription_id, reason: subscriptions.disable_subscription(
+                tenancy, application_id, subscription_id, reason
+            ),
+        ),
+    }
+    dispatcher = Dispatcher(
+        DispatchEffects(
+            pool=database.system,
+            appender=appender,
+            handlers=handlers,
+            candidate_patterns=candidate_patterns,
+            set_clock_offset=ids.set_offset,
+            metrics=metrics,
+        ),
+        process_id,
+        role=role,
+        limits=LaneLimits(
+            slots=settings.dispatch_concurrency,
+            retry_slots=settings.dispatch_concurrency * 3 // 4,
+            per_target=max(1, settings.dispatch_concurrency // 2),
+        ),
+    )
+    hub.dispatcher = dispatcher
+    api_keys = ApiKeyDirectory(database, ids)
+    listener = Listener(dsn).on(APPENDED, hub.heard)
+    _follow(listener, api_keys, connections, subscription_directory)
+    receiving_context = receiving.ReceivingContext(
+        appender, connections, registry, ids, database.system, metrics
+    )
+    sandbox.receiving = receiving_context
+    runtime = Runtime(
+        settings=settings,
+        process_id=process_id,
+        database=database,
+        metrics=metrics,
+        disk=disk,
+        http=http,
+        registry=registry,
+        listener=listener,
+        api_keys=api_keys,
+        connections=connections,
+        subscriptions=subscription_directory,
+        appender=appender,
+        dispatcher=dispatcher,
+        waiters=waiters,
+        tenancy=tenancy,
+        sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
+        creating=CreatingContext(appender, ids, database.system),
+        receiving=receiving_context,
+    )
+    await listener.start()
+    appender.start()
+    waiters.start()
+    await dispatcher.start()
+    return runtime
+
+
+class _Hub:
+    """Tells the parts of this process of each commit, and other processes that there was one."""
+
+    def __init__(self, process_id: UUID, waiters: Waiters) -> None:
+        self._name = str(process_id)
+        self._waiters = waiters
+        self.dispatcher: Dispatcher | None = None
+
+    def on_flushed(self, flushed: Flushed) -> None:
+        """A commit of this process."""
+        self._waiters.on_flushed(flushed)
+        if self.dispatcher is not None:
+            self.dispatcher.on_flushed(flushed)
+
+    def notify_text(self) -> str | None:
+        """What other processes are told; nothing while there are none (a notification locks every commit)."""
+        if self.dispatcher is None or self.dispatcher.leases.live_processes <= 1:
+            return None
+        return self._name
+
+    def heard(self, payload: str) -> None:
+        """A commit of some process, possibly this one."""
+        name, _, position = payload.partition(" ")
+        if name != self._name and self.dispatcher is not None and position.isdigit():
+            self.dispatcher.on_appended_elsewhere(int(position))
+
+
+class _SandboxDoor:
+    """The sandbox's way to its own webhooks: the same operation that real platforms reach."""
+
+    def __init__(self) -> None:
+        self.receiving: receiving.ReceivingContext | None = None
+
+    async def deliver(self, context: ConnectionContext, request: InboundRequest) -> None:
+        """Hand a simulated webhook in; raises if it was not taken."""
+        if self.receiving is None:
+            raise Unavailable
+        entry = await self.receiving.connections.get(context.application_id, context.connection_id)
+        if entry is not None:
+            await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
+
+
+def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
+    async def check_host(host: str, port: int, timeout_s: float) -> str | None:
+        return await _checked_address(
+            host, port, timeout_s, is_private_allowed=settings.allow_private_targets
+        )
+
+    return Registry.of(
+        [SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), SmtpAdapter(check_host)]
+    )
+
+
+async def _checked_address(host: str, port: int, timeout_s: float, *, is_private_allowed: bool) -> str | None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port)
+    except (OSError, TimeoutError, UnicodeError) as error:
+        log.warning("smtp.host_unknown", outcome="failed", host=host, reason=str(error))
+        return None
+    addresses = [str(entry[4][0]) for entry in found]
+    if is_private_allowed:
+        return addresses[0] if addresses else None
+    refused = [address for address in addresses if refusal_of(address) is not None]
+    return addresses[0] if addresses and not refused else None
+
+
+def _tenancy(
+    settings: Settings, database: Database, sealer: Sealer, registry: Registry, ids: IdClock
+) -> TenancyContext:
+    return TenancyContext(
+        database=database,
+        sealer=sealer,
+        registry=registry,
+        ids=ids,
+        public_url=settings.public_url,
+        default_tier=settings.default_tier,
+        allow_private_targets=settings.allow_private_targets,
+    )
+
+
+def _follow(
+    listener: Listener,
+    api_keys: ApiKeyDirectory,
+    connections: ConnectionDirectory,
+    subscription_directory: SubscriptionDirectory,
+) -> None:
+    def clear() -> None:
+        api_keys.clear()
+        connections.clear()
+        subscription_directory.clear()
+
+    follow_changes(
+        listener,
+        {
+            Changed.API_KEY: api_keys.forget,
+            Changed.CONNECTION: connections.forget,
+            Changed.SUBSCRIPTION: subscription_directory.forget,
+        },
+        clear,
+    )

@@ -1,0 +1,80 @@
+"""`POST /webhooks/{id}/{secret}`: the door for platforms.
+
+200 only after the commit; 401 for what is not authentic (unknown address, wrong secret, wrong signature, all
+alike); 404 where no connection uses the account; 413 for a body that no platform sends; 503 for anything
+that the platform must send again.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from outrider.core import log
+from outrider.core.asgi import ClientGone, Receive, Scope, Send, decoded_headers, read_body, respond
+from outrider.core.errors import AppError, ErrorKind, Unauthorized
+from outrider.core.ids import parse_id
+from outrider.core.metrics import Metrics
+from outrider.platforms.base import InboundRequest, WebhookAnswer
+
+# Meta's largest webhook has 3 MB; nothing that we accept comes near.
+MAX_BODY_BYTES = 4_000_000
+_STATUS = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.NOT_FOUND: 404, ErrorKind.TOO_LARGE: 413}
+
+
+@dataclass(frozen=True, slots=True)
+class InboundEndpoint:
+    """The ASGI endpoint; `receive` is the operation `webhooks.receiving.receive`."""
+
+    receive: Callable[[UUID, str, InboundRequest], Awaitable[WebhookAnswer]]
+    metrics: Metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await respond(send, 405, b"", headers=[(b"allow", b"POST")])
+            return
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
+            return
+        except AppError as error:
+            await self._refuse(scope, send, error)
+            return
+        except Exception as error:  # noqa: BLE001 -- the platform must send again whatever went wrong
+            log.exception("webhook.broken", error, webhook_id=scope["path_params"].get("webhook_id"))
+            self.metrics.http_requests_total.add("inbound", "503")
+            await respond(send, 503, b'{"error":{"code":"INTERNAL_ERROR","message":"Try again."}}')
+            return
+        self.metrics.http_requests_total.add("inbound", "200")
+        await respond(send, 200, answer.body, content_type=answer.content_type.encode("latin-1"))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> WebhookAnswer:
+        webhook_id = _webhook_id(str(scope["path_params"]["webhook_id"]))
+        body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
+        query = scope["query_string"].decode("latin-1")
+        request = InboundRequest(decoded_headers(scope), body, query)
+        return await self.receive(webhook_id, str(scope["path_params"]["secret"]), request)
+
+    async def _refuse(self, scope: Scope, send: Send, error: AppError) -> None:
+        # what is not the sender's fault must be sent again; some platforms drop the message at any 4xx
+        status = _STATUS.get(error.kind, 503)
+        log.wide(
+            "webhook.refused",
+            level="warning",
+            outcome="refused",
+            webhook_id=scope["path_params"].get("webhook_id"),
+            status=status,
+            code=error.code,
+            reason=error.message,
+        )
+        self.metrics.http_requests_total.add("inbound", str(status))
+        body = orjson.dumps({"error": {"code": error.code, "message": error.message, "details": {}}})
+        await respond(send, status, body)
+
+
+def _webhook_id(text: str) -> UUID:
+    try:
+        return parse_id(text)
+    except AppError:
+        raise Unauthorized("The webhook address is not valid.") from None

@@ -1,0 +1,255 @@
+"""Delivering events to subscriptions: the dispatcher's handler that signs, posts, and says what to record."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from uuid import UUID
+
+import orjson
+
+from outrider.core import log
+from outrider.core.database.pools import Pool
+from outrider.core.ids import IdClock, time_of
+from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
+from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.events.bodies import fragment, webhook_body
+from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEvent
+from outrider.webhooks import cross_tenant, queries
+from outrider.webhooks.signing import signature_headers
+from outrider.webhooks.subscription_directory import SubscriptionDirectory, SubscriptionEntry
+
+DISABLED = "system.subscription.disabled"
+_TIMEOUT_SECONDS = 15.0
+_MINUTE, _HOUR = 60, 3_600
+RETRY_SECONDS = (
+    5,
+    5 * _MINUTE,
+    30 * _MINUTE,
+    2 * _HOUR,
+    5 * _HOUR,
+    10 * _HOUR,
+    14 * _HOUR,
+    20 * _HOUR,
+    24 * _HOUR,
+)
+_JITTER = 0.1
+_FAILING_DAYS = 5
+_GONE = 410
+_SLOW_DOWN = frozenset({429, 502, 503, 504})
+_LONGEST_PAUSE = 3_600.0
+_DETAIL_CHARACTERS = 1_000
+_TYPE_AT = len('"event_id":"') + 36 + len('","event_type":"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """What all deliveries of an event share, and the event's origin."""
+
+    shared: str
+    origin_event_id: UUID | None
+
+    @property
+    def event_type(self) -> str:
+        """The type, read from its fixed place."""
+        return self.shared[_TYPE_AT : self.shared.index('"', _TYPE_AT)]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookHandler:
+    """What delivering webhooks needs; `disable` stops an endpoint (True if it was active until now)."""
+
+    subscriptions: SubscriptionDirectory
+    http: OutgoingHttp
+    ids: IdClock
+    pool: Pool
+    disable: Callable[[UUID, UUID, str], Awaitable[bool]]
+
+    def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
+        """The fragment that was appended or released with the item."""
+        if item is None:
+            return None
+        released = item.outcome.release_fragment if item.outcome is not None else None
+        if released is not None and delivery.event_id == item.event_id:
+            return _Frozen(released, delivery.origin_event_id)
+        for event in item.events:
+            if event.id == delivery.event_id and event.fragment is not None:
+                return _Frozen(event.fragment, delivery.origin_event_id)
+        return None
+
+    async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
+        """The frozen fragments of the rows, in one statement."""
+        found = await cross_tenant.load_frozen(
+            self.pool, [(row.application_id, row.event_id) for row in rows]
+        )
+        return [None if one is None else _Frozen(*one) for one in found]
+
+    async def attempt(self, work: Work) -> Ended:
+        """Post once and turn the answer into what to record."""
+        row = work.row
+        frozen = work.cargo
+        if not isinstance(frozen, _Frozen):
+            (frozen,) = await self.load([row])
+        entry = await self.subscriptions.get(row.application_id, row.target_id)
+        reason = _reason_to_drop(entry, frozen)
+        if reason is not None or entry is None or not isinstance(frozen, _Frozen):
+            return _dropped(work, reason or "gone")
+        started_at, began = datetime.now(UTC), monotonic()
+        answer = await self._post(work, entry, frozen)
+        duration_ms = round((monotonic() - began) * 1000)
+        log.wide(
+            "delivery.attempted",
+            outcome="ok" if _is_success(answer) else "failed",
+            application_id=row.application_id,
+            subscription_id=row.target_id,
+            event_id=row.event_id,
+            delivery_id=row.id,
+            attempt=row.attempts + 1,
+            status=answer.status if isinstance(answer, HttpAnswer) else None,
+            reason=None if isinstance(answer, HttpAnswer) else f"{answer.kind}: {answer.detail}",
+            duration_ms=duration_ms,
+        )
+        return await self._ended(work, entry, answer, started_at, duration_ms)
+
+    async def _post(self, work: Work, entry: SubscriptionEntry, frozen: _Frozen) -> HttpAnswer | HttpFailure:
+        row = work.row
+        body = webhook_body(row.id, row.target_id, frozen.shared, frozen.origin_event_id)
+        headers = signature_headers(entry.secrets, str(row.id), int(time.time()), body)
+        headers["Content-Type"] = "application/json"
+        headers["X-Outeract-Attempt"] = str(row.attempts + 1)
+        return await self.http.request(
+            "POST",
+            entry.target_url,
+            headers=headers,
+            body=body,
+            timeout_s=_TIMEOUT_SECONDS,
+            purpose="webhook",
+        )
+
+    async def _ended(
+        self,
+        work: Work,
+        entry: SubscriptionEntry,
+        answer: HttpAnswer | HttpFailure,
+        started_at: datetime,
+        duration_ms: int,
+    ) -> Ended:
+        row = work.row
+        outcome = _outcome(work, started_at, duration_ms, answer)
+        if _is_success(answer):
+            if entry.failing_since is not None:
+                await self._remember(entry, is_failing=False)
+            return Ended(_append(work, outcome._replace(result="succeeded", final_state="succeeded")))
+        if isinstance(answer, HttpAnswer) and answer.status == _GONE:
+            return await self._disabled(work, outcome, "the endpoint answered 410")
+        if entry.failing_since is None:
+            await self._remember(entry, is_failing=True)
+        elif datetime.now(UTC) - entry.failing_since > timedelta(days=_FAILING_DAYS):
+            return await self._disabled(work, outcome, f"nothing but failures for {_FAILING_DAYS} days")
+        if row.attempts >= len(RETRY_SECONDS):
+            failed = outcome._replace(result="failed", final_state="failed", reason="retries_exhausted")
+            return Ended(_append(work, failed), is_target_at_fault=True)
+        due_at = _retry_at(row.attempts)
+        append = _append(work, outcome._replace(result="failed", next_state="ready", due_at=due_at))
+        return Ended(append, retry_at=due_at, pause_seconds=_pause_of(answer), is_target_at_fault=True)
+
+    async def _disabled(self, work: Work, outcome: DeliveryOutcome, reason: str) -> Ended:
+        row = work.row
+        is_new = await self.disable(row.application_id, row.target_id, reason)
+        ended = outcome._replace(result="failed", final_state="failed", reason="endpoint_disabled")
+        events = (self._disabled_event(work, reason),) if is_new else ()
+        return Ended(_append(work, ended, events=events), is_target_at_fault=True)
+
+    def _disabled_event(self, work: Work, reason: str) -> NewEvent:
+        event_id = self.ids.new()
+        application_id = work.row.application_id
+        payload = orjson.dumps({"subscription_id": str(work.row.target_id), "reason": reason}).decode()
+        shared = fragment(
+            application_id=application_id,
+            event_id=event_id,
+            event_type=DISABLED,
+            payload=payload,
+            edges=(),
+            created_at=time_of(event_id),
+        )
+        return NewEvent(application_id, event_id, DISABLED, payload, fragment=shared)
+
+    async def _remember(self, entry: SubscriptionEntry, *, is_failing: bool) -> None:
+        await queries.set_failing(
+            self.pool, entry.application_id, entry.subscription_id, is_failing=is_failing
+        )
+
+
+def _reason_to_drop(entry: SubscriptionEntry | None, frozen: object) -> str | None:
+    if entry is None:
+        return "subscription_deleted"
+    if not entry.is_active:
+        return f"subscription_{entry.status}"
+    if not isinstance(frozen, _Frozen):
+        return "event_gone"
+    return None if entry.wants(frozen.event_type) else "no_longer_matches"
+
+
+def _dropped(work: Work, reason: str) -> Ended:
+    now = datetime.now(UTC)
+    outcome = _outcome(work, now, 0, None)._replace(result="dropped", final_state="dropped", reason=reason)
+    return Ended(_append(work, outcome))
+
+
+def _append(work: Work, outcome: DeliveryOutcome, *, events: Sequence[NewEvent] = ()) -> Append:
+    row = work.row
+    return Append(
+        application_id=row.application_id, event_id=row.id, events=events, outcome=outcome, is_new_fact=False
+    )
+
+
+def _outcome(
+    work: Work, started_at: datetime, duration_ms: int, answer: HttpAnswer | HttpFailure | None
+) -> DeliveryOutcome:
+    row = work.row
+    return DeliveryOutcome(
+        shard=row.shard,
+        epoch=work.epoch,
+        position=row.position,
+        delivery_id=row.id,
+        number=row.attempts + 1,
+        result="",
+        final_state=None,
+        reason=None,
+        next_state=None,
+        due_at=None,
+        started_at=started_at,
+        duration_ms=duration_ms,
+        status_code=answer.status if isinstance(answer, HttpAnswer) else None,
+        detail=_detail(answer),
+        release_fragment=None,
+    )
+
+
+def _detail(answer: HttpAnswer | HttpFailure | None) -> str | None:
+    match answer:
+        case HttpAnswer() if not _is_success(answer):
+            return answer.body[:_DETAIL_CHARACTERS].decode("utf-8", "replace").replace("\0", "\ufffd")
+        case HttpFailure():
+            return f"{answer.kind}: {answer.detail}"[:_DETAIL_CHARACTERS]
+        case _:
+            return None
+
+
+def _is_success(answer: HttpAnswer | HttpFailure) -> bool:
+    return isinstance(answer, HttpAnswer) and 200 <= answer.status < 300
+
+
+def _retry_at(attempts: int) -> datetime:
+    seconds = RETRY_SECONDS[attempts] * random.uniform(1 - _JITTER, 1 + _JITTER)
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def _pause_of(answer: HttpAnswer | HttpFailure) -> float | None:
+    """How long the endpoint asks to be left alone: `Retry-After` in seconds, with the statuses that mean it."""
+    if not isinstance(answer, HttpAnswer) or answer.status not in _SLOW_DOWN:
+        return None
+    asked = answer.headers.get("Retry-After", "")
+    return min(float(asked), _LONGEST_PAUSE) if asked.isascii() and asked.isdigit() else None

@@ -1,0 +1,306 @@
+"""Receiving from platforms: verify the raw bytes, parse, append, and answer only after the commit.
+
+A repeated webhook (same connection and dedupe key) changes nothing and still answers 200. Overload or a
+missing database answers 503, which every platform repeats.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+import orjson
+
+from outrider.core import log
+from outrider.core.database.faults import faults_as_unavailable
+from outrider.core.database.pools import Pool
+from outrider.core.errors import NotFound, Unauthorized
+from outrider.core.hashing import hash_secret, secrets_equal
+from outrider.core.ids import IdClock, time_of
+from outrider.core.metrics import Metrics
+from outrider.core.storable import shown_json
+from outrider.events.appending import Appender
+from outrider.events.bodies import EdgeView, fragment, shown_time
+from outrider.events.values import (
+    Answer,
+    Append,
+    MessageState,
+    NewEdge,
+    NewEvent,
+    NewIdentity,
+    OnceKey,
+    Receipt,
+    Verdict,
+)
+from outrider.messaging.conversations import conversation_key
+from outrider.platforms.base import (
+    Adapter,
+    FailureCode,
+    InboundItem,
+    InboundMessage,
+    InboundReceipt,
+    InboundRequest,
+    JsonObject,
+    Unrecognised,
+    WebhookAnswer,
+)
+from outrider.platforms.registry import Registry
+from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
+from outrider.tenancy.derived_ids import platform_user_id, user_id
+from outrider.webhooks import queries
+
+INBOUND = "message.inbound"
+UNRECOGNISED = "system.webhook.unrecognised"
+_DEDUPE_HOURS = 30 * 24
+_KEPT_HEADERS = ("content-type", "user-agent")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingContext:
+    """What receiving needs of the process."""
+
+    appender: Appender
+    connections: ConnectionDirectory
+    registry: Registry
+    ids: IdClock
+    pool: Pool
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """One webhook at work: its connection and what is kept of it."""
+
+    entry: ConnectionEntry
+    raw: bytes
+    raw_headers: str
+
+
+async def receive(
+    context: ReceivingContext, webhook_id: UUID, secret: str, request: InboundRequest
+) -> WebhookAnswer:
+    """Take one webhook in; returns what the platform wants to read once everything is committed.
+
+    Raises `Unauthorized` for an unknown address, a wrong secret or signature (all alike), `NotFound` where
+    no connection uses the account any more, `Unavailable` when it must be sent again.
+    """
+    entry = await _authentic_connection(context, webhook_id, secret)
+    return await receive_for(context, entry, context.registry.get(entry.provider), request)
+
+
+async def receive_for(
+    context: ReceivingContext, entry: ConnectionEntry, adapter: Adapter | None, request: InboundRequest
+) -> WebhookAnswer:
+    """Take in a webhook whose address is known to be right, as this adapter reads it."""
+    if adapter is None or not adapter.verify(request, entry.context):
+        raise Unauthorized("The webhook's signature is not valid.")
+    parsed = adapter.parse(request, entry.context)
+    headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
+    received = _Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
+    items = [await _item(context, received, item) for item in parsed.items]
+    answers = await asyncio.gather(*(context.appender.append(item) for item in items))
+    _report(context, received, parsed.items, answers)
+    return parsed.answer
+
+
+async def _authentic_connection(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
+    webhook = await context.connections.by_webhook(webhook_id)
+    # an unknown address takes the same comparison as a wrong secret
+    known_hash = webhook.secret_hash if webhook is not None else bytes(32)
+    if not secrets_equal(hash_secret(secret), known_hash) or webhook is None:
+        raise Unauthorized("The webhook address is not valid.")
+    if webhook.connection is None:
+        raise NotFound("No connection uses this webhook any more.", resource_type="PlatformConnection")
+    return webhook.connection
+
+
+async def _item(context: ReceivingContext, received: _Received, item: InboundItem) -> Append:
+    match item:
+        case InboundMessage():
+            return await _message(context, received, item)
+        case InboundReceipt():
+            return _receipt(context, received, item)
+        case Unrecognised():
+            return _unrecognised(context, received, item)
+        case _:
+            assert_never(item)
+
+
+async def _message(context: ReceivingContext, received: _Received, message: InboundMessage) -> Append:
+    entry = received.entry
+    event_id = context.ids.new()
+    at = time_of(event_id)
+    external_id, sender_id = _shown(message.external_id), _shown(message.sender.external_id)
+    payload: JsonObject = {
+        "type": "message",
+        "message": shown_json(message.content),
+        "platform": entry.channel.value,
+        "external_message_id": external_id,
+        "created_at": shown_time(message.written_at or at),
+    }
+    if message.conversation != message.sender.external_id:
+        payload["conversation"] = _shown(message.conversation)
+    person = platform_user_id(entry.identity_key, entry.connection_id, sender_id)
+    name = None if message.sender.name is None else _shown(message.sender.name)
+    edges = [
+        EdgeView("sent_by", "platform_user", person, sender_id, name),
+        EdgeView(
+            "sent_to",
+            "platform_user",
+            entry.system_user.platform_user_id,
+            entry.system_user.external_id,
+            entry.system_user.name,
+        ),
+    ]
+    edges += await _reply_edge(context, entry, message.reply_to_external_id)
+    return Append(
+        application_id=entry.application_id,
+        event_id=event_id,
+        events=(
+            _event(
+                received,
+                event_id,
+                INBOUND,
+                payload,
+                at,
+                edges=edges,
+                ordering_key=conversation_key(entry.connection_id, _shown(message.conversation)),
+            ),
+        ),
+        edges=[
+            NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
+            for edge in edges
+        ],
+        once_key=_once_key(entry, message.dedupe_key),
+        identities=(
+            NewIdentity(
+                platform_user_id=person,
+                user_id=user_id(entry.identity_key, entry.connection_id, sender_id),
+                connection_id=entry.connection_id,
+                external_id=sender_id,
+                name=name,
+                profile_picture_url=message.sender.profile_picture_url,
+                is_system=False,
+                created_at=at,
+            ),
+        ),
+        receipts=(Receipt(event_id, entry.connection_id, external_id, event_id, None, at, None),),
+    )
+
+
+def _receipt(context: ReceivingContext, received: _Received, receipt: InboundReceipt) -> Append:
+    entry = received.entry
+    event_id = context.ids.new()
+    at = receipt.happened_at or time_of(event_id)
+    state = MessageState[receipt.state.name]
+    external_id = _shown(receipt.external_id)
+    payload: JsonObject = {
+        "status": state.word,
+        "external_message_id": external_id,
+        f"{state.word}_at": shown_time(at),
+    }
+    error: str | None = None
+    if state == MessageState.FAILED:
+        problem = {
+            "code": (receipt.code or FailureCode.UNKNOWN).value,
+            "message": _shown(receipt.detail or "The platform could not deliver the message."),
+        }
+        payload["error"] = problem
+        error = orjson.dumps(problem).decode()
+    return Append(
+        application_id=entry.application_id,
+        event_id=event_id,
+        events=(_event(received, event_id, f"message.{state.word}", payload, time_of(event_id)),),
+        once_key=_once_key(entry, receipt.dedupe_key),
+        receipts=(Receipt(event_id, entry.connection_id, external_id, None, state, at, error),),
+        is_new_fact=False,
+    )
+
+
+def _unrecognised(context: ReceivingContext, received: _Received, item: Unrecognised) -> Append:
+    entry = received.entry
+    event_id = context.ids.new()
+    payload: JsonObject = {
+        "platform": entry.channel.value,
+        "provider": entry.provider,
+        "platform_connection_id": str(entry.connection_id),
+        "note": _shown(item.note),
+    }
+    return Append(
+        application_id=entry.application_id,
+        event_id=event_id,
+        events=(_event(received, event_id, UNRECOGNISED, payload, time_of(event_id)),),
+        once_key=None if item.dedupe_key is None else _once_key(entry, item.dedupe_key),
+    )
+
+
+def _event(
+    received: _Received,
+    event_id: UUID,
+    event_type: str,
+    payload: JsonObject,
+    at: datetime,
+    *,
+    edges: Sequence[EdgeView] = (),
+    ordering_key: int | None = None,
+) -> NewEvent:
+    application_id = received.entry.application_id
+    text = orjson.dumps(payload).decode()
+    shared = fragment(
+        application_id=application_id,
+        event_id=event_id,
+        event_type=event_type,
+        payload=text,
+        edges=edges,
+        created_at=at,
+    )
+    return NewEvent(
+        application_id,
+        event_id,
+        event_type,
+        text,
+        ordering_key=ordering_key,
+        fragment=shared,
+        raw=received.raw,
+        raw_headers=received.raw_headers,
+    )
+
+
+async def _reply_edge(
+    context: ReceivingContext, entry: ConnectionEntry, external_id: str | None
+) -> list[EdgeView]:
+    if external_id is None:
+        return []
+    with faults_as_unavailable():
+        event_id = await queries.select_event_of_external_id(
+            context.pool, entry.application_id, entry.connection_id, _shown(external_id)
+        )
+    return [] if event_id is None else [EdgeView("reply_to", "event", event_id)]
+
+
+def _once_key(entry: ConnectionEntry, dedupe_key: str) -> OnceKey:
+    return OnceKey(f"inbound:{entry.connection_id}", _shown(dedupe_key)[:500], None, _DEDUPE_HOURS)
+
+
+def _shown(text: str) -> str:
+    shown = shown_json(text)
+    return shown if isinstance(shown, str) else str(shown)
+
+
+def _report(
+    context: ReceivingContext, received: _Received, items: Sequence[InboundItem], answers: Sequence[Answer]
+) -> None:
+    entry = received.entry
+    duplicates = sum(answer.verdict == Verdict.DUPLICATE for answer in answers)
+    context.metrics.inbound_total.add(entry.channel.value, "ok")
+    log.wide(
+        "webhook.received",
+        application_id=entry.application_id,
+        connection_id=entry.connection_id,
+        provider=entry.provider,
+        items=len(items),
+        duplicates=duplicates,
+        kinds=sorted({type(item).__name__ for item in items}),
+    )
