@@ -101,7 +101,9 @@ def _install_everything() -> None:
     environment = {**os.environ, **_settings_of_pip(), "VIRTUAL_ENV": str(ENVIRONMENT)}
     environment.setdefault("UV_SYSTEM_CERTS", "1")  # as pip does where an administrator added a certificate
     install = (UV, "pip", "install", "--quiet", "--python", PYTHON)
-    _run(UV, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", LOCK, env=environment)
+    _run(
+        *install, "--require-hashes", "-r", LOCK, env=environment
+    )  # no sync: it would take the project out first
     _run(*install, "--no-deps", "--no-build-isolation", "--editable", ROOT, env=environment)
 
 
