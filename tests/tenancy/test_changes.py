@@ -10,7 +10,10 @@ import pytest
 from outrider.core.database.listening import Listener
 from outrider.tenancy.context import TenancyContext
 
-SELECT_LISTENERS = "select pid from pg_stat_activity where application_name = 'outrider listener' and datname = current_database()"
+SELECT_LISTENERS = """
+select pid from pg_stat_activity
+where application_name = 'outrider listener' and datname = current_database()
+"""
 
 
 class Heard:
