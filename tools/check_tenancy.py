@@ -18,6 +18,7 @@ from tools.walls import OWN_ID, TENANT_COLUMNS, Tables, judge
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "outrider"
 MIGRATIONS = SOURCE / "core" / "database" / "migrations"
+SCAN = "scan"
 
 
 def tenant_tables(migrations: Path = MIGRATIONS) -> dict[str, frozenset[str]]:
@@ -62,7 +63,10 @@ class Finding:
 
 def check_file(file: Path, tables: Tables, functions: frozenset[str]) -> list[Finding]:
     """Judge every statement of a Python file by the kind of file that it is."""
-    module = ast.parse(file.read_text())
+    try:
+        module = ast.parse(file.read_text())
+    except SyntaxError as error:
+        return [Finding(file, error.lineno or 1, f"cannot be read: {error.msg}")]
     statements = [
         (node, sql)
         for node, sql in _strings(module)
@@ -76,7 +80,8 @@ def check_file(file: Path, tables: Tables, functions: frozenset[str]) -> list[Fi
             for node, sql in statements
             if (problem := judge(sql, tables).problem or _badly_called(sql, functions))
         ]
-        return findings + [Finding(file, line, message) for line, message in _wrong_calls(module, statements)]
+        others = [*_wrong_calls(module, statements), *_named_by_holes(module), *_open_walls(module, tables)]
+        return findings + [Finding(file, line, message) for line, message in others]
     return [
         Finding(file, node.lineno, "SQL over tenant tables belongs in queries.py or cross_tenant.py")
         for node, sql in statements
@@ -102,6 +107,37 @@ def _names_a_table(sql: str, tables: Tables) -> bool:
     names = "|".join(tables)
     pattern = rf"\b(from|join|into|update|using|table|partition of|truncate|copy)\s+(only\s+)?({names})\b"
     return re.search(pattern, sql, re.IGNORECASE) is not None
+
+
+# The read compiler puts statements together. One function of it may name a table, from a table of walls.
+
+
+def _named_by_holes(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Find statements that leave a table's name open, outside the one function that may."""
+    scans = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and node.name == SCAN]
+    allowed = {id(node) for scan in scans for node in ast.walk(scan)}
+    for node, sql in _strings(module):
+        if re.search(r"\b(from|join|into|update|using)\s+hole\b", sql) and id(node) not in allowed:
+            yield node.lineno, f"only {SCAN}() may name a table that is not known here"
+
+
+def _open_walls(module: ast.Module, tables: Tables) -> Iterator[tuple[int, str]]:
+    """Find entries of the table of walls that do not tie their table to the tenant."""
+    if not any(isinstance(node, ast.FunctionDef) and node.name == SCAN for node in ast.walk(module)):
+        return
+    words = {
+        target.id: node.value
+        for node in module.body
+        if isinstance(node, ast.AnnAssign) and isinstance(target := node.target, ast.Name)
+    }
+    walls = [node for node in ast.walk(module) if isinstance(node, ast.Dict)]
+    entries = [pair for node in walls for pair in zip(node.keys, node.values, strict=True)]
+    for key, value in entries:
+        wall = words.get(value.id) if isinstance(value, ast.Name) else value
+        if isinstance(key, ast.Constant) and key.value in tables and isinstance(wall, ast.Constant):
+            condition = str(wall.value).replace("{alias}", "x").replace("{organisation}", "$1")
+            if problem := judge(f"select 1 from {key.value} x where {condition}", tables).problem:
+                yield key.lineno, f"this wall {problem}"
 
 
 def _called(sql: str, functions: frozenset[str]) -> list[str]:

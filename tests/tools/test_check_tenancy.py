@@ -114,6 +114,27 @@ async def read(connection, application_id, id): return await connection.fetch(RE
     assert _check(tmp_path, "queries.py", source.format("$1, $2", "id, application_id")) != []
 
 
+COMPILER = """
+WALL: str = "{{alias}}.application_id = $1"
+TABLES = {{"users": {}}}
+class Statement:
+    def scan(self, table, alias): return f"from {{table}} {{alias}} where {{TABLES[table]}}"
+    def {}(self, table): return f"select 1 from {{table}}"
+"""
+
+
+def test_only_one_function_of_a_compiler_names_tables_and_its_walls_hold(tmp_path: Path) -> None:
+    (tmp_path / "queries").mkdir()
+
+    def check(wall: str, other: str) -> list[str]:
+        return _check(tmp_path / "queries", "statements.py", COMPILER.format(wall, other))
+
+    assert check("WALL", "scan") == []
+    assert check('"{alias}.application_id = {organisation}"', "scan") == []
+    assert check('"{alias}.id = $1"', "scan") == ["this wall does not bind users to the tenant"]
+    assert check("WALL", "peek") == ["only scan() may name a table that is not known here"]
+
+
 def test_sql_outside_the_files_for_it_is_found(tmp_path: Path) -> None:
     source = 'READ = f"select {columns} from users where application_id = $1"\n'
 
