@@ -118,7 +118,10 @@ def _named_by_holes(module: ast.Module) -> Iterator[tuple[int, str]]:
     allowed = {id(node) for scan in scans for node in ast.walk(scan)}
     for node, sql in _strings(module):
         if re.search(r"\b(from|join|into|update|using)\s+hole\b", sql) and id(node) not in allowed:
-            yield node.lineno, f"only {SCAN}() may name a table that is not known here"
+            yield (
+                node.lineno,
+                f"only {SCAN}() may name a table; an inner query stands in brackets: from ({{…}})",
+            )
 
 
 def _open_walls(module: ast.Module, tables: Tables) -> Iterator[tuple[int, str]]:

@@ -132,7 +132,9 @@ def test_only_one_function_of_a_compiler_names_tables_and_its_walls_hold(tmp_pat
     assert check("WALL", "scan") == []
     assert check('"{alias}.application_id = {organisation}"', "scan") == []
     assert check('"{alias}.id = $1"', "scan") == ["this wall does not bind users to the tenant"]
-    assert check("WALL", "peek") == ["only scan() may name a table that is not known here"]
+    assert check("WALL", "peek") == [
+        "only scan() may name a table; an inner query stands in brackets: from ({…})"
+    ]
 
 
 def test_sql_outside_the_files_for_it_is_found(tmp_path: Path) -> None:
