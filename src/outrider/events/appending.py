@@ -21,7 +21,7 @@ import asyncpg
 from outrider.core import log
 from outrider.core.errors import Unavailable
 from outrider.core.metrics import Metrics
-from outrider.events import queries
+from outrider.events import cross_tenant
 from outrider.events.values import Answer, Append, Flushed, Verdict
 
 _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -214,7 +214,7 @@ class Appender:
         connection = await self._connected()
         items = [waiting.item for waiting in batch]
         types = {(event.application_id, event.event_type) for item in items for event in item.events}
-        flushed, verdicts, stored_ids = await queries.append_batch(
+        flushed, verdicts, stored_ids = await cross_tenant.append_batch(
             connection,
             items,
             is_replay=is_replay,

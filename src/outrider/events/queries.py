@@ -1,69 +1,13 @@
-"""The one statement that writes facts, and the small reads before it."""
+"""The small reads that operations on events need before they append."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
-
 from outrider.core.database.pools import Pool
-from outrider.events.values import Append, AppendedDelivery, Flushed
 
-APPEND = """
-select verdicts, stored_ids, previous_position, last_position, deliveries
-from append_batch($1, $2, $3::append_item[], $4::append_target[], $5::append_identity[], $6::uuid[], $7::text[],
-  $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[], $13::append_receipt[],
-  $14::append_outcome[])
-"""
 SELECT_PEOPLE = """
 select p.id, p.external_id, p.name from platform_users p where p.application_id = $1 and p.id = any ($2::uuid[])
 """
-
-
-async def append_batch(
-    connection: "asyncpg.Connection[asyncpg.Record]",
-    items: Sequence[Append],
-    *,
-    is_replay: bool,
-    notify: str | None,
-    is_known_identity: Callable[[UUID], bool],
-    new_types: Sequence[tuple[UUID, str]],
-    patterns: Sequence[tuple[str, str]],
-) -> tuple[Flushed, list[int], list[UUID | None]]:
-    """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
-    numbered = [(number, item) for number, item in enumerate(items, 1)]
-    row = await connection.fetchrow(
-        APPEND,
-        is_replay,
-        notify,
-        [_item_row(item) for item in items],
-        [(n, *target) for n, item in numbered for target in item.targets],
-        [
-            (n, *identity)
-            for n, item in numbered
-            for identity in item.identities
-            if not is_known_identity(identity.platform_user_id)
-        ],
-        [application_id for application_id, _ in new_types],
-        [name for _, name in new_types],
-        [event_type for event_type, _ in patterns],
-        [pattern for _, pattern in patterns],
-        [(n, *event) for n, item in numbered for event in item.events],
-        [(n, *edge) for n, item in numbered for edge in item.edges],
-        [(n, *item.message) for n, item in numbered if item.message is not None],
-        [(n, *receipt) for n, item in numbered for receipt in item.receipts],
-        [(n, *item.outcome) for n, item in numbered if item.outcome is not None],
-    )
-    assert row is not None
-    deliveries = [AppendedDelivery(*delivery) for delivery in row["deliveries"]]
-    flushed = Flushed(items, row["previous_position"], row["last_position"], deliveries)
-    return flushed, row["verdicts"], row["stored_ids"]
-
-
-def _item_row(item: Append) -> tuple[object, ...]:
-    once = item.once_key
-    if once is None:
-        return (item.application_id, item.event_id, None, None, None, None)
-    return (item.application_id, item.event_id, once.scope, once.key, once.request_hash, once.hours)
 
 
 async def select_people(

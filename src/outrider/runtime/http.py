@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 from outrider.core.asgi import Receive, Scope, Send, respond
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.dispatch import cross_tenant as queue
-from outrider.events import cross_tenant
+from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.inbound.routes import InboundEndpoint
@@ -28,15 +28,16 @@ class Gate:
 
 
 def build_app(
-    runtime: Runtime, developer: DeveloperGraphql, inbound: InboundEndpoint, gate: Gate
+    runtime: Runtime, developer: DeveloperGraphql | None, inbound: InboundEndpoint | None, gate: Gate
 ) -> Litestar:
-    """The application of one process."""
+    """The application of one process; a worker has no surfaces."""
+    surfaces: list[ASGIRouteHandler] = []
+    if developer is not None:
+        surfaces.append(_raw("/", _gated(developer, gate)))
+    if inbound is not None:
+        surfaces.append(_raw("/webhooks/{webhook_id:str}/{secret:str}", _gated(inbound, gate)))
     return Litestar(
-        route_handlers=[
-            _raw("/", _gated(developer, gate)),
-            _raw("/webhooks/{webhook_id:str}/{secret:str}", _gated(inbound, gate)),
-            *_health(runtime, gate),
-        ],
+        route_handlers=[*surfaces, *_health(runtime, gate)],
         openapi_config=None,
         logging_config=None,
         debug=False,

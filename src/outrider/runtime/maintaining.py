@@ -10,7 +10,7 @@ from outrider.core import log
 from outrider.core.database.pools import Pool
 from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant as queue
-from outrider.events import cross_tenant
+from outrider.runtime import cross_tenant
 
 MONTHS_AHEAD = 3
 _GAUGE_SECONDS = 5.0

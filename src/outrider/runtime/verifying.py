@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from outrider.events import cross_tenant
+from outrider.runtime import cross_tenant
 
 
 async def verify(dsn: str) -> dict[str, list[str]]:

@@ -58,6 +58,15 @@ async def migrate(dsn: str) -> int:
         await connection.close()
 
 
+async def is_new(dsn: str) -> bool:
+    """Whether the database has never held a schema of ours."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        return not await connection.fetchval("select to_regclass('schema_migrations') is not null")
+    finally:
+        await connection.close()
+
+
 async def check_schema(dsn: str) -> None:
     """Raise `SchemaMismatch` on an outdated or newer schema; the message says what to do."""
     newest = load_migrations()[-1].number

@@ -1,0 +1,141 @@
+"""Statements over the whole log: partitions, expiry of ledgers, retention, and the refold of `verify`."""
+
+from outrider.core.database.pools import Connection, Pool
+
+ENSURE_PARTITIONS = "select ensure_partitions($1)"
+DELETE_EXPIRED_KEYS = """
+delete from once_keys where ctid in (select ctid from once_keys where expires_at < now() limit 5000)
+"""
+SELECT_OLD_PARTITIONS = """
+select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies') and c.relname ~ '_\\d{4}_\\d{2}$'
+  and to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - make_interval(days => $1)
+"""
+COUNT_MISPLACED = """
+select (select count(*) from events_default) + (select count(*) from edges_default)
+  + (select count(*) from messages_default) + (select count(*) from deliveries_default)
+  + (select count(*) from attempts_default)
+"""
+COUNT_PARTITIONS_AHEAD = """
+select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'events'::regclass and c.relname ~ '_\\d{4}_\\d{2}$'
+  and to_date(right(c.relname, 7), 'YYYY_MM') > now()
+"""
+
+# The fold of design §3.4, from the children alone: greatest state, earliest time of each kind.
+REFOLD = """
+with told as (
+  select e.application_id, e.origin_event_id as id, e.event_type, e.payload
+  from events e
+  where e.event_type in ('message.sent', 'message.failed', 'message.delivered', 'message.read')
+    and e.origin_event_id is not null
+), folded as (
+  select t.application_id, t.id,
+    max(case t.event_type when 'message.sent' then 1 when 'message.failed' then 2 when 'message.delivered' then 3
+      else 4 end) as state,
+    min((t.payload ->> 'sent_at')::timestamptz) as sent_at,
+    min((t.payload ->> 'failed_at')::timestamptz) as failed_at,
+    min((t.payload ->> 'delivered_at')::timestamptz) as delivered_at,
+    min((t.payload ->> 'read_at')::timestamptz) as read_at
+  from told t group by t.application_id, t.id
+)
+select m.application_id, m.id, m.state, coalesce(f.state, 0) as folded_state
+from messages m left join folded f on f.application_id = m.application_id and f.id = m.id
+where m.state <> coalesce(f.state, 0)
+  or date_trunc('milliseconds', m.sent_at) is distinct from f.sent_at
+  or date_trunc('milliseconds', m.failed_at) is distinct from f.failed_at
+  or date_trunc('milliseconds', m.delivered_at) is distinct from f.delivered_at
+  or date_trunc('milliseconds', m.read_at) is distinct from f.read_at
+limit 100
+"""
+
+# Each looks for rows that no append can have left behind.
+BROKEN = {
+    "message event without its message": """
+        select e.application_id, e.id from events e where e.event_type = 'message.outbound'
+        and not exists (select from messages m where m.application_id = e.application_id and m.id = e.id) limit 100""",
+    "message without its event": """
+        select m.application_id, m.id from messages m
+        where not exists (select from events e where e.application_id = m.application_id and e.id = m.id) limit 100""",
+    "accepted message that nobody will send": """
+        select m.application_id, m.id from messages m where m.state = 0
+        and not exists (select from delivery_queue q where q.application_id = m.application_id and q.event_id = m.id
+          and q.kind = 'message') limit 100""",
+    "edge without its event": """
+        select g.application_id, g.id from edges g
+        where not exists (select from events e where e.application_id = g.application_id and e.id = g.event_id)
+        limit 100""",
+    "edge to a missing platform user": """
+        select g.application_id, g.id from edges g where g.target_type = 'platform_user'
+        and not exists (select from platform_users p where p.application_id = g.application_id and p.id = g.target_id)
+        limit 100""",
+    "platform user without its user": """
+        select p.application_id, p.id from platform_users p
+        where not exists (select from users u where u.application_id = p.application_id and u.id = p.user_id)
+        limit 100""",
+    "work without its event": """
+        select q.application_id, q.id from delivery_queue q
+        where not exists (select from events e where e.application_id = q.application_id and e.id = q.event_id)
+        limit 100""",
+    "held webhook whose message was attempted": """
+        select q.application_id, q.id from delivery_queue q
+        join messages m on m.application_id = q.application_id and m.id = q.event_id
+        where q.state = 'held' and m.state > 0 limit 100""",
+    "receipt that waits for a message that is known": """
+        select p.application_id, p.event_id as id from parked_receipts p
+        join external_messages x on x.application_id = p.application_id and x.connection_id = p.connection_id
+          and x.external_id = p.external_id
+        where x.event_id is not null limit 100""",
+    "position that two events have": """
+        select (array_agg(e.application_id))[1] as application_id, (array_agg(e.id))[1] as id
+        from events e group by e.position having count(*) > 1 limit 100""",
+    "unreleased fan-out of an attempted message": """
+        select f.application_id, f.event_id as id from fan_outs f
+        join messages m on m.application_id = f.application_id and m.id = f.event_id
+        where f.is_held and m.state > 0 limit 100""",
+}
+
+
+async def ensure_partitions(pool: Pool, months_ahead: int) -> int:
+    """Make the coming months' partitions; returns how many were missing."""
+    return int(await pool.fetchval(ENSURE_PARTITIONS, months_ahead))
+
+
+async def delete_expired_keys(pool: Pool) -> None:
+    """Forget idempotency and dedupe keys whose time is over, in small steps."""
+    while int((await pool.execute(DELETE_EXPIRED_KEYS)).removeprefix("DELETE ")) == 5_000:
+        pass
+
+
+async def drop_old_partitions(pool: Pool, keep_days: int) -> list[str]:
+    """Drop partitions of raw bodies, attempts and frozen bodies whose every row is older than `keep_days`."""
+    names = [row["relname"] for row in await pool.fetch(SELECT_OLD_PARTITIONS, keep_days)]
+    for name in names:
+        await pool.execute(f'drop table "{name}"')
+    return names
+
+
+async def count_misplaced(pool: Pool) -> int:
+    """Rows that no month's partition took; there must be none."""
+    return int(await pool.fetchval(COUNT_MISPLACED))
+
+
+async def count_partitions_ahead(pool: Pool) -> int:
+    """How many coming months have their partition."""
+    return int(await pool.fetchval(COUNT_PARTITIONS_AHEAD))
+
+
+async def select_broken(connection: Connection) -> dict[str, list[str]]:
+    """What does not fit together, by what is wrong: `application/id`, at most 100 of each."""
+    found: dict[str, list[str]] = {}
+    rows = await connection.fetch(REFOLD)
+    if rows:
+        found["message state that differs from its fold"] = [
+            f"{row['application_id']}/{row['id']} is {row['state']}, folds to {row['folded_state']}"
+            for row in rows
+        ]
+    for what, statement in BROKEN.items():
+        rows = await connection.fetch(statement)
+        if rows:
+            found[what] = [f"{row['application_id']}/{row['id']}" for row in rows]
+    return found

@@ -1,0 +1,125 @@
+"""Runs the server: database, schema, parts, listener; and stops them in order.
+
+A stop goes: not ready, accept nothing, answer what was accepted, finish attempts, hand the shards back, stop
+the database if this was its last user.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from outrider.core import log
+from outrider.core.config import Settings
+from outrider.core.database import migrating
+from outrider.runtime.database import opened_server
+from outrider.runtime.http import Gate, build_app
+from outrider.runtime.maintaining import Maintenance
+from outrider.runtime.surfaces import developer_endpoint, inbound_endpoint
+from outrider.runtime.wiring import Runtime, open_runtime
+
+_ANSWER_SECONDS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers on `port`."""
+
+    runtime: Runtime
+    port: int
+
+
+@asynccontextmanager
+async def running_server(
+    settings: Settings, dsn: str, *, role: str = "all"
+) -> AsyncGenerator[RunningServer]:
+    """A server on a migrated database, answering until the block ends (port 0: any free one)."""
+    listening = _listen(settings.host, settings.port)
+    runtime = await open_runtime(settings, dsn, role=role)
+    maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
+    maintenance.start()
+    gate = Gate()
+    is_api = role != "worker"
+    app = build_app(
+        runtime,
+        developer_endpoint(runtime) if is_api else None,
+        inbound_endpoint(runtime) if is_api else None,
+        gate,
+    )
+    server = _Uvicorn(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=4096,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=_ANSWER_SECONDS,
+        )
+    )
+    serving = asyncio.create_task(server.serve([listening]), name="http")
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        yield RunningServer(runtime, listening.getsockname()[1])
+    finally:
+        gate.is_open = False
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        maintenance.close()
+        await runtime.close()
+
+
+async def serve(
+    settings: Settings,
+    *,
+    role: str = "all",
+    migrate: bool = False,
+    on_ready: Callable[[Runtime, int], Awaitable[None]] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status. `on_ready` runs once requests are answered.
+
+    Raises `SchemaMismatch` on an outdated or newer schema unless `migrate`, and `UnsafeServer` for a database
+    that could lose messages.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with opened_server(settings) as dsn:
+        if migrate or await migrating.is_new(dsn):
+            await migrating.migrate(dsn)
+        await migrating.check_schema(dsn)
+        async with running_server(settings, dsn, role=role) as running:
+            log.info("server.started", outcome="ok", role=role, host=settings.host, port=running.port)
+            if on_ready is not None:
+                await on_ready(running.runtime, running.port)
+            await stopping.wait()
+            log.info("server.stopping", outcome="ok")
+    log.info("server.stopped", outcome="ok")
+    return 0
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own signal handlers: `serve` has the process's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # pyright: ignore[reportIncompatibleMethodOverride, reportUnknownParameterType, reportMissingParameterType]
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.set_inheritable(True)
+    return listening

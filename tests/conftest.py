@@ -1,0 +1,60 @@
+"""What every test may use: a real database of this worker's own, and a whole process on it.
+
+Tests are isolated by an organisation each, since the appender commits on its own connection.
+"""
+
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from outrider.core.config import Settings, load
+from outrider.core.database.migrating import migrate
+from outrider.runtime.wiring import Runtime, open_runtime
+from tests.postgres import release_test_databases, test_database_dsn
+from tests.tenants import Tenant, new_tenant
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run share."""
+    root = factory.getbasetemp()
+    return root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
+
+
+@pytest.fixture(scope="session")
+async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
+    """A migrated database of this worker."""
+    root = shared_folder(tmp_path_factory)
+    address = await test_database_dsn(os.environ.get("PYTEST_XDIST_WORKER", "main"), root)
+    try:
+        await migrate(address)
+        yield address
+    finally:
+        await release_test_databases(root)
+
+
+def settings_for(folder: Path, dsn: str, **overrides: str) -> Settings:
+    """Settings of a server under test; `overrides` are environment variables without their prefix."""
+    environment = {
+        "HOME": str(folder),
+        "OUTRIDER_DATA_DIR": str(folder),
+        "OUTRIDER_DATABASE_URL": dsn,
+        "OUTRIDER_ALLOW_PRIVATE_TARGETS": "1",
+        **{f"OUTRIDER_{name}": value for name, value in overrides.items()},
+    }
+    return load(environment)
+
+
+@pytest.fixture(scope="session")
+async def runtime(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+    """All parts of a process, without its HTTP server."""
+    opened = await open_runtime(settings_for(tmp_path_factory.mktemp("runtime"), dsn), dsn, role="all")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def tenant(runtime: Runtime) -> Tenant:
+    """An organisation with one application, and somebody who may do everything there."""
+    return await new_tenant(runtime.tenancy)
