@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from outrider.webhooks.subscriptions import (
     resume_subscription,
     rotate_subscription_secret,
 )
-from tests.tenants import Tenant, actor_of, new_tenant
+from tests.tenants import Tenant, actor_of, new_tenant, open_tenancy
 
 SECRET = "a-secret-that-has-at-least-32-characters"
 
@@ -32,6 +33,17 @@ def new(**fields: Any) -> NewSubscription:
             **fields,
         }
     )
+
+
+@pytest.fixture(scope="module")
+async def tenancy(dsn: str) -> AsyncGenerator[TenancyContext]:
+    async with open_tenancy(dsn) as context:
+        yield context
+
+
+@pytest.fixture
+async def tenant(tenancy: TenancyContext) -> Tenant:
+    return await new_tenant(tenancy)
 
 
 @pytest.fixture

@@ -37,6 +37,11 @@ def measure(folder: Path) -> Space:
     return Space(free=found.f_bavail * found.f_frsize, total=found.f_blocks * found.f_frsize)
 
 
+def least_free_bytes(space: Space) -> int:
+    """How much must be free for new facts to be taken."""
+    return max(_LEAST_FREE_BYTES, int(space.total * _LEAST_FREE_SHARE))
+
+
 class DiskWatch:
     """Answers from a measurement that is at most a second old."""
 
@@ -78,7 +83,7 @@ class DiskWatch:
             log.error("disk.unreadable", detail=str(problem))
             self._has_room = False
             return
-        least = max(_LEAST_FREE_BYTES, int(space.total * _LEAST_FREE_SHARE))
+        least = least_free_bytes(space)
         has_room = space.free >= least
         if has_room != self._has_room:
             self._has_room = has_room

@@ -52,6 +52,11 @@ class Sealer:
         """The four bytes that name the current key; not a secret."""
         return self._current_id
 
+    @property
+    def known_key_ids(self) -> frozenset[bytes]:
+        """The names of every key that is here, earlier ones too."""
+        return frozenset(self._ciphers)
+
     def seal(self, plaintext: bytes, *, tenant: uuid.UUID, purpose: str) -> bytes:
         """Seal a secret so that only the same tenant and purpose can open it again."""
         header = _VERSION + self._current_id

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import asyncpg
 
+from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import NotFound, ResourceExists
-from outrider.tenancy import queries
+from outrider.tenancy import cross_tenant, queries
 from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
 from outrider.tenancy.naming import checked_name, checked_slug, slug_of
 
@@ -48,3 +49,9 @@ async def find_application(context: TenancyContext, organisation_id: UUID, slug:
     async with settings_transaction(context, organisation_id) as connection:
         row = await queries.select_application(connection, organisation_id, slug)
     return Application(row.id, row.slug, row.name) if row else None
+
+
+async def owner_of_application(context: TenancyContext, application_id: UUID) -> UUID | None:
+    """Tell whose application this is; None if there is none of this id."""
+    with faults_as_unavailable():
+        return await cross_tenant.select_application_owner(context.database.system, application_id)

@@ -1,13 +1,11 @@
 """How every process hears of changed settings: notifications, and the directories that they concern."""
 
-import logging
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from outrider.core import log
 from outrider.core.database.listening import Listener
 from outrider.tenancy.context import CHANGES, Changed
-
-_log = logging.getLogger(__name__)
 
 
 def follow_changes(
@@ -21,7 +19,7 @@ def follow_changes(
             forget[Changed(kind)](UUID(changed_id))
         except (ValueError, KeyError):
             # A newer release may tell of what this one does not know; when in doubt nothing is kept.
-            _log.warning("settings.change_unknown", extra={"payload": payload[:200]})
+            log.warning("settings.change_unknown", payload=payload[:200])
             clear()
 
     listener.on(CHANGES, heard).on_gap(clear)

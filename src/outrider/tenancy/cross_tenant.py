@@ -40,7 +40,15 @@ left join lateral (
 where w.webhook_id = $1
 """
 # The command line names organisations and applications as people do.
-SELECT_ORGANISATIONS = "select id, name from organisations where name = $1 order by created_at, id"
+SELECT_ORGANISATIONS_NAMED = (
+    "select id, name from organisations where name = $1 order by created_at, id limit $2"
+)
+SELECT_ORGANISATIONS = "select id, name from organisations order by created_at, id limit $1"
+# Settings of any tenant may be sealed with a master key that is gone: the doctor compares.
+SELECT_SEALING_KEYS = """
+select distinct substring(sealed from 2 for 4) as key_id
+from (select sealed_config from accounts union all select sealed_secret from subscriptions) as s(sealed)
+"""
 SELECT_APPLICATION_OWNER = "select organisation_id from applications where id = $1"
 
 
@@ -116,9 +124,18 @@ async def select_webhook(pool: Pool, webhook_id: UUID) -> WebhookRow | None:
     return WebhookRow(row["webhook_account_id"], row["webhook_secret_hash"], connection)
 
 
-async def select_organisations(pool: Pool, name: str) -> list[OrganisationRow]:
-    """Find the organisations of a name, the oldest first; names are not unique."""
-    return [OrganisationRow(**row) for row in await pool.fetch(SELECT_ORGANISATIONS, name)]
+async def select_organisations(pool: Pool, limit: int, *, name: str | None = None) -> list[OrganisationRow]:
+    """Find organisations, those of a name or any, the oldest first; names are not unique."""
+    if name is None:
+        rows = await pool.fetch(SELECT_ORGANISATIONS, limit)
+    else:
+        rows = await pool.fetch(SELECT_ORGANISATIONS_NAMED, name, limit)
+    return [OrganisationRow(**row) for row in rows]
+
+
+async def select_sealing_keys(pool: Pool) -> set[bytes]:
+    """Name the master keys that stored secrets are sealed with."""
+    return {row["key_id"] for row in await pool.fetch(SELECT_SEALING_KEYS)}
 
 
 async def select_application_owner(pool: Pool, application_id: UUID) -> UUID | None:

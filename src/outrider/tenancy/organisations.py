@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from outrider.tenancy import queries
+from outrider.core.database.faults import faults_as_unavailable
+from outrider.tenancy import cross_tenant, queries
 from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
 from outrider.tenancy.naming import checked_name
 
@@ -17,6 +18,23 @@ class CreatedOrganisation:
 
     id: UUID
     hidden_application_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A tenant as operators name it."""
+
+    id: UUID
+    name: str
+
+
+async def find_organisations(
+    context: TenancyContext, *, name: str | None = None, limit: int = 20
+) -> list[Organisation]:
+    """Find the tenants of a name, or any, the oldest first."""
+    with faults_as_unavailable():
+        rows = await cross_tenant.select_organisations(context.database.system, limit, name=name)
+    return [Organisation(row.id, row.name) for row in rows]
 
 
 async def create_organisation(context: TenancyContext, name: str) -> CreatedOrganisation:

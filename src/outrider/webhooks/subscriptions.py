@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Connection
 from outrider.core.errors import NotFound, ValidationError
 from outrider.core.targets import BadTarget, parse_target
 from outrider.tenancy.actors import Actor, Scope
+from outrider.tenancy.applications import owner_of_application
 from outrider.tenancy.context import (
     Changed,
     TenancyContext,
@@ -22,7 +22,6 @@ from outrider.tenancy.context import (
     settings_transaction,
     tell_change,
 )
-from outrider.tenancy.cross_tenant import select_application_owner
 from outrider.tenancy.naming import checked_name
 from outrider.webhooks import queries
 from outrider.webhooks.patterns import validate_pattern
@@ -157,8 +156,7 @@ async def disable_subscription(
 
     Its event belongs into the application's own log and is the caller's to append.
     """
-    with faults_as_unavailable():
-        organisation_id = await select_application_owner(context.database.system, application_id)
+    organisation_id = await owner_of_application(context, application_id)
     if organisation_id is None:
         return False
     async with settings_transaction(context, organisation_id) as connection:

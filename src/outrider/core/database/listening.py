@@ -6,18 +6,17 @@ listening has begun again, so that a listener can look for itself at what it may
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.database.pools import Connection, connect
 
 OnNotification: TypeAlias = Callable[[str], None]
 OnGap: TypeAlias = Callable[[], None]
 
-_log = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 # A connection that died without a word (a cable, a firewall) is noticed by this.
@@ -80,9 +79,9 @@ class Listener:
                 await _until_lost(connection)
             finally:
                 connection.terminate()
-            _log.warning("listener.lost")
+            log.warning("listener.lost", outcome="failed")
             connection = await self._reopen()
-            _log.info("listener.restored")
+            log.info("listener.restored", outcome="ok")
 
     async def _reopen(self) -> Connection:
         pause = _FIRST_PAUSE

@@ -1,0 +1,112 @@
+"""`outrider bootstrap`: an organisation, an application and a key to begin with, the same ones every time.
+
+What was printed is kept in `bootstrap.json` in the data directory. Without that file, or when it tells of another
+database, the organisation and application of the same name are used again and keys named `bootstrap` replaced.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from outrider.cli.arguments import Arguments
+from outrider.cli.kept_files import keep, read_kept
+from outrider.cli.opening import load_settings, opened_tenancy
+from outrider.core.database.embedded.file_locks import exclusively
+from outrider.core.errors import ValidationError
+from outrider.tenancy.actors import Scope
+from outrider.tenancy.api_keys import NewApiKey, create_api_key
+from outrider.tenancy.applications import create_application, find_application, owner_of_application
+from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.naming import slug_of
+from outrider.tenancy.organisations import create_organisation, find_organisations
+
+DEFAULT_NAME: Final = "Default"
+KEY_NAME: Final = "bootstrap"
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """What is printed; the names are an interface that other tools rely on."""
+
+    organisation_id: str
+    application_id: str
+    application_slug: str
+    developer_api_key: str
+    base_url: str
+
+
+async def run(arguments: Arguments) -> int:
+    """Print what was created, or what was there."""
+    settings = load_settings()
+    async with opened_tenancy(settings) as context:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        async with exclusively(settings.data_dir / "bootstrap.lock"):
+            given = await provide_bootstrap(
+                context,
+                settings.data_dir / "bootstrap.json",
+                organisation=arguments.organisation,
+                application=arguments.application,
+            )
+    if arguments.output == "json":
+        print(json.dumps(asdict(given), indent=2))
+    else:
+        for name, text in asdict(given).items():
+            print(f"{name:18} {text}")
+    return 0
+
+
+async def provide_bootstrap(
+    context: TenancyContext, path: Path, *, organisation: str | None = None, application: str | None = None
+) -> Bootstrap:
+    """Give what the file keeps, or create it; one caller at a time."""
+    kept = read_kept(path)
+    if kept is not None and await _is_of_this_database(context, kept):
+        await _refuse_other_names(context, path, kept, organisation, application)
+        given = Bootstrap(**{**kept, "base_url": context.public_url})
+    else:
+        given = await _create(context, organisation or DEFAULT_NAME, application or DEFAULT_NAME)
+    if asdict(given) != kept:
+        keep(path, asdict(given))
+    return given
+
+
+async def _is_of_this_database(context: TenancyContext, kept: dict[str, str]) -> bool:
+    if kept.keys() != Bootstrap.__dataclass_fields__.keys():
+        return False
+    owner = await owner_of_application(context, UUID(kept["application_id"]))
+    return owner == UUID(kept["organisation_id"])
+
+
+async def _refuse_other_names(
+    context: TenancyContext,
+    path: Path,
+    kept: dict[str, str],
+    organisation: str | None,
+    application: str | None,
+) -> None:
+    """Another organisation was asked for than the file tells of: neither answer would be what was meant."""
+    namesakes = await find_organisations(context, name=organisation) if organisation else []
+    is_other = organisation is not None and UUID(kept["organisation_id"]) not in {one.id for one in namesakes}
+    if is_other or (application is not None and slug_of(application) != kept["application_slug"]):
+        raise ValidationError(
+            f"{path} keeps another organisation or application. Move it away to bootstrap a different one."
+        )
+
+
+async def _create(context: TenancyContext, organisation_name: str, application_name: str) -> Bootstrap:
+    found = await find_organisations(context, name=organisation_name, limit=1)
+    organisation = found[0] if found else await create_organisation(context, organisation_name)
+    application = await find_application(
+        context, organisation.id, slug_of(application_name)
+    ) or await create_application(context, organisation.id, application_name)
+    new = NewApiKey(application_id=application.id, name=KEY_NAME, scopes=[Scope.ALL])
+    key = await create_api_key(context, organisation.id, new, is_replacing=True)
+    return Bootstrap(
+        organisation_id=str(organisation.id),
+        application_id=str(application.id),
+        application_slug=application.slug,
+        developer_api_key=key.token,
+        base_url=context.public_url,
+    )

@@ -1,0 +1,62 @@
+"""`outrider dev`: the server on this machine with a demo organisation, for trying it out."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from outrider.cli.arguments import Arguments
+from outrider.cli.demo import Demo, provide_demo
+from outrider.cli.kept_files import keep_text
+from outrider.cli.opening import load_settings
+from outrider.cli.serve import serve_logging
+from outrider.runtime.wiring import Runtime
+
+
+async def run(arguments: Arguments) -> int:
+    """Serve, and tell a newcomer what to use."""
+    # A listener on this machine is what a newcomer has; a variable that is set wins.
+    private = None if os.environ.get("OUTRIDER_ALLOW_PRIVATE_TARGETS") else "true"
+    settings = load_settings(host=arguments.host, port=arguments.port, allow_private_targets=private)
+    return await serve_logging(
+        settings, role="all", migrate=True, on_ready=partial(_welcome, settings.data_dir)
+    )
+
+
+async def _welcome(data_dir: Path, runtime: Runtime, _port: int) -> None:
+    demo = await provide_demo(runtime.tenancy, data_dir / "demo.json")
+    url = runtime.settings.public_url
+    variables = {
+        "BASE_URL": url,
+        "API_KEY": demo.values["developer_api_key"],
+        "CONNECTION_ID": demo.values["telegram_connection_id"],
+        # the address or port may be another one than when the demo was made
+        "WEBHOOK_URL": url + urlsplit(demo.values["telegram_webhook_url"]).path,
+    }
+    shell = data_dir / "demo.env"
+    keep_text(shell, "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items()))
+    print("\n".join(_lines(demo, variables, data_dir)), flush=True)
+
+
+def _lines(demo: Demo, variables: Mapping[str, str], data_dir: Path) -> list[str]:
+    lines = ["", f"Outrider answers on {variables['BASE_URL']}", ""]
+    if not demo.is_new:
+        return [
+            *lines,
+            "The demo organisation is there from an earlier start. Its variables, for another terminal:",
+            "",
+            f"  . {shlex.quote(str(data_dir / 'demo.env'))}",
+            "",
+        ]
+    return [
+        *lines,
+        "A demo organisation was created; its connections are sandboxes, which reach nobody. This is shown",
+        f"once and kept in {data_dir / 'demo.env'}, with all other channels in demo.json. For another terminal:",
+        "",
+        *(f"  {name}={shlex.quote(text)}" for name, text in variables.items()),
+        "",
+        "Run `outrider listen` beside it to receive webhooks on this machine.",
+        "",
+    ]

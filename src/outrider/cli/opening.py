@@ -1,0 +1,42 @@
+"""What commands share: the settings, and the tenants of the database that they name."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from outrider.core.config import Settings, load
+from outrider.core.database import migrating
+from outrider.core.database.pools import open_database
+from outrider.core.ids import IdClock
+from outrider.core.sealing import open_sealer
+from outrider.platforms.registry import Registry
+from outrider.runtime.database import opened_server
+from outrider.tenancy.context import TenancyContext
+
+
+def load_settings(**typed: str | None) -> Settings:
+    """Read the settings; an option that was typed wins over its variable (host="::1" over OUTRIDER_HOST)."""
+    chosen = {f"OUTRIDER_{name.upper()}": text for name, text in typed.items() if text is not None}
+    return load({**os.environ, **chosen})
+
+
+@asynccontextmanager
+async def opened_tenancy(settings: Settings) -> AsyncGenerator[TenancyContext]:
+    """The tenants of the running database, or of the one that is started for the while; a new one is migrated."""
+    async with opened_server(settings) as dsn:
+        if await migrating.is_new(dsn):
+            await migrating.migrate(dsn)
+        await migrating.check_schema(dsn)
+        database = await open_database(dsn, reads=1, settings=1, system=1)
+        try:
+            yield TenancyContext(
+                database=database,
+                sealer=open_sealer(settings),
+                registry=Registry.of([]),
+                ids=IdClock(),
+                public_url=settings.public_url,
+                default_tier=settings.default_tier,
+                allow_private_targets=settings.allow_private_targets,
+            )
+        finally:
+            await database.close()

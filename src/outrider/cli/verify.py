@@ -1,0 +1,21 @@
+"""`outrider verify`: refolds the log, compares, and lists what does not agree."""
+
+from outrider.cli.arguments import Arguments
+from outrider.cli.opening import load_settings
+from outrider.core.database import migrating
+from outrider.runtime.database import opened_server
+from outrider.runtime.verifying import verify
+
+
+async def run(_arguments: Arguments) -> int:
+    """Print everything that is wrong; the exit status is 1 if anything is."""
+    async with opened_server(load_settings()) as dsn:
+        await migrating.check_schema(dsn)
+        found = await verify(dsn)
+    for kind, places in found.items():
+        print(f"{kind}: {len(places)}")
+        for place in places:
+            print(f"  {place}")
+    if not found:
+        print("Everything agrees.")
+    return 1 if found else 0
