@@ -1,0 +1,74 @@
+"""Cursors: opaque to callers, and checked to the last bit when they come back.
+
+A cursor is base64 of what a list is ordered by, behind a mark of the list that it belongs to; it needs no
+secret, since it only says where to go on within what the caller may read anyway.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+from asyncpg.pgproto.pgproto import UUID
+
+from outrider.core.errors import ValidationError
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ID_BYTES: Final = 16
+_TIME_BYTES: Final = 8
+_MOST_MICROSECONDS: Final = 250_000_000_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CursorKind:
+    """The cursors of one list: by id, or by time and id. Marks make every cursor a multiple of three bytes."""
+
+    mark: bytes
+    has_time: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many characters each has."""
+        return (len(self.mark) + _ID_BYTES + (_TIME_BYTES if self.has_time else 0)) // 3 * 4
+
+    def expression(self, row: str) -> str:
+        """Give the cursor of a row in SQL."""
+        time = (
+            f"int8send((extract(epoch from {row}.created_at) * 1000000)::bigint) || " if self.has_time else ""
+        )
+        made = f"encode('\\x{self.mark.hex()}'::bytea || {time}uuid_send({row}.id), 'base64')"
+        return f"translate({made}, '+/', '-_')"
+
+    def read_id(self, value: object) -> UUID:
+        """Give the id at which a cursor stands, or raise `ValidationError`."""
+        return UUID(self._parse(value)[-_ID_BYTES:])
+
+    def read_time(self, value: object) -> datetime:
+        """Give the time at which a cursor stands, or raise `ValidationError`."""
+        microseconds = int.from_bytes(self._parse(value)[len(self.mark) : -_ID_BYTES], signed=True)
+        if not 0 <= microseconds <= _MOST_MICROSECONDS:
+            raise _bad_cursor()
+        return _EPOCH + timedelta(microseconds=microseconds)
+
+    def _parse(self, value: object) -> bytes:
+        text = cast("str", value)
+        if len(text) != self.length:
+            raise _bad_cursor()
+        try:
+            raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            raise _bad_cursor() from None
+        if not raw.startswith(self.mark):
+            raise _bad_cursor()
+        return raw
+
+
+EVENTS: Final = CursorKind(b"E1")
+DELIVERIES: Final = CursorKind(b"D1")
+USERS: Final = CursorKind(b"U1\0", has_time=True)
+PLATFORM_USERS: Final = CursorKind(b"P1\0", has_time=True)
+
+
+def _bad_cursor() -> ValidationError:
+    return ValidationError("after is not a cursor of this list.", field="after")

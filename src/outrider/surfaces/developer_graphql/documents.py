@@ -1,0 +1,213 @@
+"""Documents that were parsed and validated once, and with them the plans of their operations."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, cast
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLEnumType,
+    GraphQLError,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    Visitor,
+    get_named_type,
+    is_input_object_type,
+    parse,
+    type_from_ast,
+    validate,
+    visit,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from outrider.surfaces.developer_graphql import limits
+from outrider.surfaces.developer_graphql.errors import RequestRefused, refusal
+from outrider.surfaces.developer_graphql.schema import SCHEMA
+
+_MOST_ERRORS: Final = 10
+_MOST_DOCUMENTS: Final = 1_000
+_MOST_CACHED_CHARACTERS: Final = 4 * 1024 * 1024
+_MOST_PLANS: Final = 64
+
+Shape = Callable[[Any], Hashable]
+
+
+@dataclass(slots=True)
+class Operation:
+    """One operation of a document. Its plans are kept by the pattern of nulls in the variables."""
+
+    node: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    shapes: tuple[tuple[str, Shape], ...]
+    plans: OrderedDict[Hashable, object] = field(default_factory=OrderedDict[Hashable, object])
+
+    @property
+    def name(self) -> str | None:
+        """What the caller calls it."""
+        return self.node.name.value if self.node.name else None
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it may change something."""
+        return self.node.operation is OperationType.MUTATION
+
+    def coerce(self, given: Mapping[str, object]) -> VariableValues:
+        """Read the request's variables, or raise `RequestRefused`."""
+        found = get_variable_values(
+            SCHEMA, self.node.variable_definitions or (), cast("dict[str, Any]", given), max_errors=_MOST_ERRORS
+        )
+        if isinstance(found, VariableValues):
+            return found
+        raise RequestRefused(found)
+
+    def pattern(self, variables: VariableValues) -> Hashable:
+        """Give what a plan depends on: which variables are null, and those that switch fields on and off."""
+        coerced = variables.coerced
+        return tuple([shape(coerced.get(name)) for name, shape in self.shapes])
+
+    def plan(self, pattern: Hashable, make: Callable[[], object]) -> object:
+        """Give the plan for a pattern, made at its first use; the oldest makes room."""
+        plan = self.plans.get(pattern)
+        if plan is None:
+            plan = self.plans[pattern] = make()
+            if len(self.plans) > _MOST_PLANS:
+                self.plans.popitem(last=False)
+        return plan
+
+
+class Documents:
+    """Valid documents by their text; the least recently used make room."""
+
+    def __init__(self) -> None:
+        self._documents: OrderedDict[str, dict[str | None, Operation]] = OrderedDict()
+        self._characters = 0
+
+    def operation(self, text: str, name: str | None) -> Operation:
+        """Find an operation of a document, or raise `RequestRefused`."""
+        operations = self._documents.get(text)
+        if operations is None:
+            operations = self._keep(text, load_document(text))
+        else:
+            self._documents.move_to_end(text)
+        if name is None:
+            if len(operations) != 1:
+                raise refusal("The document has several operations: operationName must name one.")
+            return next(iter(operations.values()))
+        if name not in operations:
+            raise refusal(f"The document has no operation named {name[:64]!a}.")
+        return operations[name]
+
+    def _keep(self, text: str, operations: dict[str | None, Operation]) -> dict[str | None, Operation]:
+        self._documents[text] = operations
+        self._characters += len(text)
+        while len(self._documents) > _MOST_DOCUMENTS or self._characters > _MOST_CACHED_CHARACTERS:
+            dropped, _ = self._documents.popitem(last=False)
+            self._characters -= len(dropped)
+        return operations
+
+
+def load_document(text: str) -> dict[str | None, Operation]:
+    """Parse and validate a document; raises `RequestRefused` with up to ten reasons."""
+    if len(text) > limits.MOST_BYTES:
+        raise refusal(
+            f"The document has {len(text)} characters; at most {limits.MOST_BYTES} are allowed. "
+            "Values belong into variables."
+        )
+    try:
+        document = parse(text, max_tokens=limits.MOST_TOKENS)
+    except GraphQLSyntaxError as problem:
+        raise RequestRefused([problem]) from None
+    limits.check_size(document)
+    problems = validate(SCHEMA, document, max_errors=_MOST_ERRORS)
+    if problems:
+        raise RequestRefused(problems)
+    operations = _operations(document)
+    if not operations:
+        raise RequestRefused([GraphQLError("The document has no operation.", document)])
+    return operations
+
+
+def _operations(document: DocumentNode) -> dict[str | None, Operation]:
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
+    switches = _switches(document)
+    return {
+        node.name.value if node.name else None: Operation(node, fragments, _shapes(node, switches))
+        for node in document.definitions
+        if isinstance(node, OperationDefinitionNode)
+    }
+
+
+def _switches(document: DocumentNode) -> frozenset[str]:
+    """Find the variables that decide about @skip and @include."""
+    found: set[str] = set()
+
+    class Finding(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+            values = (argument.value for argument in node.arguments or ())
+            found.update(value.name.value for value in values if isinstance(value, VariableNode))
+
+    visit(document, Finding())
+    return frozenset(found)
+
+
+def _shapes(node: OperationDefinitionNode, switches: frozenset[str]) -> tuple[tuple[str, Shape], ...]:
+    shapes: list[tuple[str, Shape]] = []
+    for definition in node.variable_definitions or ():
+        name = definition.variable.name.value
+        kind = cast("GraphQLInputType", type_from_ast(SCHEMA, definition.type))
+        if name in switches:
+            shapes.append((name, bool))
+        elif node.operation is OperationType.QUERY or not is_input_object_type(get_named_type(kind)):
+            # The arguments of a mutation are read at each request: only what it then selects is compiled.
+            shapes.append((name, _shape(kind)))
+    return tuple(shapes)
+
+
+def _shape(kind: GraphQLInputType) -> Shape:
+    """Give what a plan depends on in a value: its null parts, and words, of which there are few."""
+    inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+    if isinstance(inner, GraphQLEnumType):
+        return _itself
+    if isinstance(inner, GraphQLInputObjectType):
+        return _object_shape(inner)
+    if isinstance(inner, GraphQLList) and is_input_object_type(get_named_type(inner)):
+        return _list_shape(_shape(inner.of_type))
+    return _is_given
+
+
+@cache
+def _object_shape(kind: GraphQLInputObjectType) -> Shape:
+    members: dict[str, Shape] = {}
+
+    def shape(value: dict[str, object] | None) -> Hashable:
+        if value is None:
+            return None
+        if not members:  # at the first use, since filters contain filters
+            members.update({name: _shape(member.type) for name, member in kind.fields.items()})
+        return tuple([(name, members[name](part)) for name, part in value.items() if part is not None])
+
+    return shape
+
+
+def _list_shape(shape: Shape) -> Shape:
+    return lambda value: None if value is None else tuple([shape(part) for part in value])
+
+
+def _itself(value: Hashable) -> Hashable:
+    return value
+
+
+def _is_given(value: object) -> Hashable:
+    return value is not None

@@ -1,0 +1,101 @@
+"""What an event shows beyond its own row: how its message or its deliveries have fared until now."""
+
+from typing import Final
+
+from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.texts import (
+    Sql,
+    Text,
+    joined,
+    optional,
+    optional_moment,
+    shown_time,
+)
+from outrider.surfaces.developer_graphql.selections import Selected
+
+_IS_OUTBOUND: Final = "{row}.event_type = 'message.outbound'"
+_FOLDED_TIMES: Final = ("sent_at", "delivered_at", "read_at", "failed_at")
+
+
+def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    """The stored payload; that of an outbound message with the folded state as its last members."""
+    message = compiling.statement.alias("m")
+    folded: Text = [',"external_message_id":', *optional(f"{message}.external_id")]
+    for column in _FOLDED_TIMES:
+        folded += [f',"{column}":', *optional_moment(f"{message}.{column}")]
+    scan = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
+    merged = f"(select left({row}.payload::text, -1) || {joined([*folded, '}'])} {scan})"
+    stored = f"{row}.payload::text"
+    return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {stored}) else {stored} end")]
+
+
+def status(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    """Of an outbound message its sending, of any other event its deliveries."""
+    sending = _sending_status(compiling, row)
+    delivering = _delivering_status(compiling, row)
+    return ['"', Sql(f"case when {_outbound(row)} then {sending} else {delivering} end"), '"']
+
+
+def processed_at(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    """When the platform took or refused the message; when the last delivery ended, or none was to be made."""
+    message, delivery = (compiling.statement.alias(letter) for letter in "md")
+    scan = compiling.statement.scan
+    times = ", ".join(f"{message}.{column}" for column in _FOLDED_TIMES)
+    sent = f"(select least({times}) {scan('messages', message, f'{message}.id = {row}.id')})"
+    ended = f"(select max({delivery}.finished_at) {scan('deliveries', delivery, f'{delivery}.event_id = {row}.id')})"
+    delivered = (
+        f"case when {_is_unfinished(compiling, row)} then null "
+        f"else coalesce({ended}, uuid_extract_timestamp({row}.id)) end"
+    )
+    when = f"(case when {_outbound(row)} then {sent} else {delivered} end)"
+    shown = f"'\"' || {shown_time(when)} || '\"'"
+    return [Sql(f"coalesce({shown}, 'null')")]
+
+
+def _outbound(row: str) -> str:
+    return _IS_OUTBOUND.replace("{row}", row)
+
+
+def _sending_status(compiling: Compiling, row: str) -> str:
+    queued = compiling.statement.alias("q")
+    message = compiling.statement.alias("m")
+    ours = compiling.statement.scan(
+        "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.kind = 'message'"
+    )
+    folded = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
+    begun = f"{queued}.attempts > 0 or {queued}.state in ('started', 'in_doubt')"
+    # What the platform has told goes before what our own queue knows: a receipt may come first.
+    return (
+        "coalesce("
+        f"(select case when {message}.state = 2 then 'failed' when {message}.state > 0 then 'completed' end {folded}), "
+        f"(select case when {begun} then 'processing' else 'pending' end {ours} limit 1), "
+        "'pending')"
+    )
+
+
+def _delivering_status(compiling: Compiling, row: str) -> str:
+    given_up, ended, queued = (compiling.statement.alias(letter) for letter in "ddq")
+    has_failed = _exists(
+        compiling, "deliveries", given_up, f"{given_up}.event_id = {row}.id", f"{given_up}.state = 'failed'"
+    )
+    has_ended = _exists(compiling, "deliveries", ended, f"{ended}.event_id = {row}.id")
+    has_tried = _exists(
+        compiling, "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.attempts > 0"
+    )
+    return (
+        f"case when {has_failed} then 'failed' when not ({_is_unfinished(compiling, row)}) then 'completed' "
+        f"when {has_ended} or {has_tried} then 'processing' else 'pending' end"
+    )
+
+
+def _is_unfinished(compiling: Compiling, row: str) -> str:
+    queued, spread = (compiling.statement.alias(letter) for letter in "qf")
+    waits = _exists(compiling, "delivery_queue", queued, f"{queued}.event_id = {row}.id")
+    spreads = _exists(
+        compiling, "fan_outs", spread, f"{spread}.position = {row}.position", f"{spread}.event_id = {row}.id"
+    )
+    return f"{waits} or {spreads}"
+
+
+def _exists(compiling: Compiling, table: str, alias: str, *conditions: str) -> str:
+    return f"exists (select {compiling.statement.scan(table, alias, *conditions)})"

@@ -1,0 +1,241 @@
+"""How each field of each type is written as JSON text, given the alias of its row."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import orjson
+
+from outrider.surfaces.developer_graphql.queries import events
+from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
+from outrider.surfaces.developer_graphql.queries.texts import (
+    Sql,
+    Text,
+    escaped,
+    joined,
+    json,
+    moment,
+    optional,
+    optional_id,
+    optional_json,
+    optional_moment,
+    plain,
+)
+from outrider.surfaces.developer_graphql.selections import Selected
+from outrider.tenancy.actors import Scope
+
+MASKED: Final = "••••"
+"""What stands for a secret."""
+
+_NEWEST_LAST: Final = "{row}.created_at, {row}.id"
+
+
+def _column(write: Callable[[str], Text], column: str) -> Emit:
+    return lambda _compiling, row, _selected: write(f"{row}.{column}")
+
+
+def _expression(write: Callable[[str], Text], expression: str) -> Emit:
+    return lambda _compiling, row, _selected: write(expression.replace("{row}", row))
+
+
+def _one(type_name: str, table: str, condition: str, *, only_if: str | None = None) -> Emit:
+    """Follow an id to its row; `{from}` stands for the row that holds it."""
+
+    def emit(compiling: Compiling, row: str, selected: Selected) -> Text:
+        found = compiling.one(type_name, table, condition.replace("{from}", row), selected)
+        if only_if is None:
+            return found
+        return [Sql(f"case when {row}.{only_if} then {joined(found)} else 'null' end")]
+
+    return emit
+
+
+def _many(type_name: str, table: str, condition: str, *, order: str) -> Emit:
+    def emit(compiling: Compiling, row: str, selected: Selected) -> Text:
+        return compiling.many(type_name, table, condition.replace("{from}", row), selected, order=order)
+
+    return emit
+
+
+def _scoped(scope: Scope, emit: Emit) -> Emit:
+    def checked(compiling: Compiling, row: str, selected: Selected) -> Text:
+        compiling.require(scope)
+        return emit(compiling, row, selected)
+
+    return checked
+
+
+def _user_platform_users(compiling: Compiling, row: str, selected: Selected) -> Text:
+    return compiling.many(
+        "PlatformUser",
+        "platform_users",
+        f"{{row}}.user_id = {row}.id",
+        selected,
+        order=_NEWEST_LAST,
+        first=compiling.first("User", selected),
+    )
+
+
+def _child_events(compiling: Compiling, row: str, selected: Selected) -> Text:
+    return compiling.many(
+        "Event",
+        "events",
+        f"{{row}}.origin_event_id = {row}.id and {{row}}.id > {row}.id",
+        selected,
+        order="{row}.id",
+        first=compiling.first("Event", selected),
+    )
+
+
+def _account(compiling: Compiling, row: str, expression: str) -> Sql:
+    account = compiling.statement.alias("a")
+    scan = compiling.statement.scan("accounts", account, f"{account}.id = {row}.account_id")
+    return Sql(f"(select {expression.replace('{row}', account)} {scan})")
+
+
+def _config(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    return [_account(compiling, row, "{row}.config::text")]
+
+
+def _webhook_url(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    start = orjson.dumps(f"{compiling.public_url}/webhooks/").decode()[:-1]
+    masked: Text = [start, _account(compiling, row, "{row}.webhook_id::text"), f'/{MASKED}"']
+    if not compiling.is_created:
+        return masked
+    told = compiling.statement.created("webhook_url", "text")
+    return [Sql(f"coalesce(to_json({told})::text, {joined(masked)})")]
+
+
+def _secret(compiling: Compiling, _row: str, _selected: Selected) -> Text:
+    if not compiling.is_created:
+        return ["null"]
+    return optional(compiling.statement.created("secret", "text"))
+
+
+_CONNECTION: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "platformName": _expression(plain, "upper({row}.channel)"),
+    "provider": _column(escaped, "provider"),
+    "name": _column(escaped, "name"),
+    "identifier": _column(escaped, "identifier"),
+    "status": _column(plain, "status"),
+    "webhookUrl": _webhook_url,
+    "config": _config,
+    "inDoubtPolicy": _expression(plain, "upper({row}.in_doubt_policy)"),
+    "accountId": _column(plain, "account_id"),
+    "createdAt": _column(moment, "created_at"),
+}
+
+_APPLICATION: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "name": _column(escaped, "name"),
+    "slug": _column(escaped, "slug"),
+    "config": _column(json, "config"),
+    "createdAt": _column(moment, "created_at"),
+    "organisationId": _column(plain, "organisation_id"),
+    "platformConnections": _many(
+        "PlatformConnection", "connections", "{row}.status <> 'deleted'", order=_NEWEST_LAST
+    ),
+}
+
+_PLATFORM_USER: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "externalId": _column(escaped, "external_id"),
+    "name": _column(optional, "name"),
+    "profilePictureUrl": _column(optional, "profile_picture_url"),
+    "user": _one("User", "users", "{row}.id = {from}.user_id"),
+    "platformConnection": _scoped(
+        Scope.EVENTS_READ, _one("PlatformConnection", "connections", "{row}.id = {from}.connection_id")
+    ),
+    "platformConnectionId": _column(plain, "connection_id"),
+    "createdAt": _column(moment, "created_at"),
+}
+
+_USER: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "name": _column(optional, "name"),
+    "isSystemUser": _column(json, "is_system"),
+    "createdAt": _column(moment, "created_at"),
+    "platformUsers": _scoped(Scope.USERS_READ, _user_platform_users),
+}
+
+_EVENT: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "eventType": _column(plain, "event_type"),
+    "payload": events.payload,
+    "status": events.status,
+    "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
+    "processedAt": events.processed_at,
+    "originEventId": _column(optional_id, "origin_event_id"),
+    "originEvent": _one("Event", "events", "{row}.id = {from}.origin_event_id"),
+    "childEvents": _child_events,
+    "edges": _many("Edge", "edges", "{row}.event_id = {from}.id", order="{row}.id"),
+    "raw": _scoped(Scope.ALL, _one("RawBody", "raw_bodies", "{row}.event_id = {from}.id")),
+}
+
+_EDGE: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "edgeType": _column(escaped, "edge_type"),
+    "targetNodeType": _expression(plain, "upper({row}.target_type)"),
+    "targetNodeId": _column(plain, "target_id"),
+    "targetUser": _one("User", "users", "{row}.id = {from}.target_id", only_if="target_type = 'user'"),
+    "targetPlatformUser": _one(
+        "PlatformUser",
+        "platform_users",
+        "{row}.id = {from}.target_id",
+        only_if="target_type = 'platform_user'",
+    ),
+    "targetEvent": _one("Event", "events", "{row}.id = {from}.target_id", only_if="target_type = 'event'"),
+}
+
+_RAW_BODY: Final[Fields] = {
+    # encode() breaks its lines as mail does
+    "base64": _expression(plain, "translate(encode({row}.body, 'base64'), E'\\n', '')"),
+    "size": _expression(json, "length({row}.body)"),
+    "headers": _column(json, "headers"),
+}
+
+_SUBSCRIPTION: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "name": _column(escaped, "name"),
+    "targetUrl": _column(escaped, "target_url"),
+    "eventPatterns": _expression(json, "array_to_json({row}.patterns)"),
+    "status": _column(plain, "status"),
+    "statusReason": _column(optional, "status_reason"),
+    "secret": _secret,
+    "createdAt": _column(moment, "created_at"),
+}
+
+_DELIVERY: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "subscriptionId": _column(plain, "target_id"),
+    "eventId": _column(plain, "event_id"),
+    "event": _one("Event", "events", "{row}.id = {from}.event_id"),
+    "state": _column(plain, "state"),
+    "reason": _column(optional, "reason"),
+    "nextAttemptAt": _column(optional_moment, "due_at"),
+    "finishedAt": _column(optional_moment, "finished_at"),
+    "attempts": _many("DeliveryAttempt", "attempts", "{row}.delivery_id = {from}.id", order="{row}.number"),
+}
+
+_ATTEMPT: Final[Fields] = {
+    "number": _column(json, "number"),
+    "result": _column(escaped, "result"),
+    "startedAt": _column(moment, "started_at"),
+    "durationMs": _column(json, "duration_ms"),
+    "statusCode": _column(optional_json, "status_code"),
+    "detail": _column(optional, "detail"),
+    "retryAt": _column(optional_moment, "retry_at"),
+}
+
+FIELDS: Final[Mapping[str, Fields]] = {
+    "Application": _APPLICATION,
+    "PlatformConnection": _CONNECTION,
+    "PlatformUser": _PLATFORM_USER,
+    "User": _USER,
+    "Event": _EVENT,
+    "Edge": _EDGE,
+    "RawBody": _RAW_BODY,
+    "WebhookSubscription": _SUBSCRIPTION,
+    "WebhookDelivery": _DELIVERY,
+    "DeliveryAttempt": _ATTEMPT,
+}

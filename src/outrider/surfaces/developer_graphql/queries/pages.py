@@ -1,0 +1,135 @@
+"""Compiles a list with pages: its rows as one array of texts, and around it what Python knows of the page."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeAlias, cast
+
+from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.lists import CountedSource, Source
+from outrider.surfaces.developer_graphql.queries.statements import Call
+from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, joined
+from outrider.surfaces.developer_graphql.selections import Selected
+
+
+class Row(Protocol):
+    """The one row that a statement answers."""
+
+    def __getitem__(self, at: int, /) -> object: ...
+
+
+Arguments: TypeAlias = Sequence[object]
+Render = Callable[[Row, Arguments, Call], str]
+Piece: TypeAlias = "str | Render"
+_TRUE: Final = "true"
+_FALSE: Final = "false"
+
+
+class Columns(list[str]):
+    """The columns of the statement, in the order in which they were asked for."""
+
+    def add(self, expression: str) -> int:
+        """Add a column and tell its place."""
+        self.append(expression)
+        return len(self) - 1
+
+
+class Page:
+    """One list of an answer. All its occurrences of `edges` have the same rows, written each in its own way."""
+
+    def __init__(self, compiling: Compiling, columns: Columns, source: Source, node_type: str) -> None:
+        self._compiling = compiling
+        self._columns = columns
+        self._source = source
+        self._node_type = node_type
+        self._size_at = compiling.statement.place(source.size)
+        self._prefix = 0
+        self._rows_at: int | None = None
+        self._count_at: int | None = None
+
+    def pieces(self, type_name: str, selected: Selected) -> list[Piece]:
+        """Write the list as it is selected."""
+        fields = self._compiling.selected(selected)
+        if any(field.name == "pageInfo" for field in fields):
+            # Cursors of the first and the last row: every row's text begins with its own.
+            self._prefix = self._source.kind.length
+        edges = {field.key: self._edges(field) for field in fields if field.name == "edges"}
+        found: list[Piece] = ["{"]
+        for number, field in enumerate(fields):
+            found.append(f'{"," if number else ""}"{field.key}":')
+            match field.name:
+                case "edges":
+                    found.append(edges[field.key])
+                case "pageInfo":
+                    found += self._page_info(field)
+                case "totalCount":
+                    found.append(self._total(lambda count: str(abs(count))))
+                case "totalCountExact":
+                    found.append(self._total(lambda count: _TRUE if count >= 0 else _FALSE))
+                case _:
+                    found.append(f'"{type_name}"')
+        return [*found, "}"]
+
+    def _edges(self, selected: Selected) -> Render:
+        row = self._compiling.statement.alias(self._node_type[0].lower())
+        at = self._add_rows(row, self._edge(row, selected))
+        size_at, prefix = self._size_at, self._prefix
+
+        def render(found: Row, arguments: Arguments, _call: Call) -> str:
+            rows = cast("list[str]", found[at])[: cast("int", arguments[size_at]) - 1]
+            return f"[{','.join([text[prefix:] for text in rows] if prefix else rows)}]"
+
+        return render
+
+    def _edge(self, row: str, selected: Selected) -> Text:
+        text: Text = ["{"]
+        for number, field in enumerate(self._compiling.selected(selected)):
+            text.append(f'{"," if number else ""}"{field.key}":')
+            match field.name:
+                case "node":
+                    text += self._compiling.written(self._node_type, row, field)
+                case "cursor":
+                    text += ['"', Sql(self._source.kind.expression(row)), '"']
+                case _:
+                    text.append(f'"{self._node_type}Edge"')
+        return [*text, "}"]
+
+    def _add_rows(self, row: str, text: Text) -> int:
+        start: Text = [Sql(self._source.kind.expression(row))] if self._prefix else []
+        body = joined([*start, *text])
+        at = self._columns.add(f"array(select {body} {self._source.page(row)} limit {self._source.size})")
+        if self._rows_at is None:
+            self._rows_at = at
+        return at
+
+    def _page_info(self, selected: Selected) -> list[Piece]:
+        if self._rows_at is None:
+            self._add_rows(self._compiling.statement.alias("c"), [])
+        at, size_at, prefix = cast("int", self._rows_at), self._size_at, self._prefix
+
+        def has_next(found: Row, arguments: Arguments, _call: Call) -> str:
+            return _TRUE if len(cast("list[str]", found[at])) >= cast("int", arguments[size_at]) else _FALSE
+
+        def start_cursor(found: Row, _arguments: Arguments, _call: Call) -> str:
+            rows = cast("list[str]", found[at])
+            return f'"{rows[0][:prefix]}"' if rows else "null"
+
+        def end_cursor(found: Row, arguments: Arguments, _call: Call) -> str:
+            rows = cast("list[str]", found[at])[: cast("int", arguments[size_at]) - 1]
+            return f'"{rows[-1][:prefix]}"' if rows else "null"
+
+        members: dict[str, Piece] = {
+            "hasNextPage": has_next,
+            "hasPreviousPage": _TRUE if self._source.has_after else _FALSE,
+            "startCursor": start_cursor,
+            "endCursor": end_cursor,
+            "__typename": '"PageInfo"',
+        }
+        found: list[Piece] = ["{"]
+        for number, field in enumerate(self._compiling.selected(selected)):
+            found += [f'{"," if number else ""}"{field.key}":', members[field.name]]
+        return [*found, "}"]
+
+    def _total(self, show: Callable[[int], str]) -> Render:
+        if self._count_at is None:
+            self._count_at = self._columns.add(cast("CountedSource", self._source).count())
+        at = self._count_at
+        return lambda found, _arguments, _call: show(cast("int", found[at]))

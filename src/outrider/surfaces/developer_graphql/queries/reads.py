@@ -1,0 +1,151 @@
+"""Compiles all top-level fields of a query into one statement of one row, and the answer around its columns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from outrider.core.errors import AppError
+from outrider.surfaces.developer_graphql.arguments import Constant, Given, Operand, operand
+from outrider.surfaces.developer_graphql.queries import lists
+from outrider.surfaces.developer_graphql.queries.compiling import LARGEST_PAGE, Compiling
+from outrider.surfaces.developer_graphql.queries.lists import Source
+from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
+from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call, Statement
+from outrider.surfaces.developer_graphql.queries.texts import joined
+from outrider.surfaces.developer_graphql.selections import Selected
+from outrider.tenancy.actors import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """A compiled read: what to ask, with what, who may, and how the answer is put together."""
+
+    sql: str | None
+    statement: Statement
+    pieces: tuple[Piece, ...]
+    scopes: Mapping[Scope, str]
+
+    def render(self, row: Row, arguments: Arguments, call: Call) -> str:
+        """Put the answer together."""
+        return "".join(
+            [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
+        )
+
+
+_Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
+Introspect = Callable[[Selected], Piece]
+
+
+def compile_query(compiling: Compiling, selected: Sequence[Selected], introspect: Introspect) -> ReadPlan:
+    """Compile the top-level fields of a query; raises `BadArgument`."""
+    columns = Columns()
+    pieces: list[Piece] = ["{"]
+    for number, field in enumerate(selected):
+        pieces.append(f'{"," if number else ""}"{field.key}":')
+        compiling.enter(field.key)
+        try:
+            pieces += _root(compiling, columns, field, introspect)
+        except AppError as problem:
+            raise BadArgument(field.key, problem) from None
+    return _plan(compiling, columns, [*pieces, "}"])
+
+
+def compile_created(compiling: Compiling, type_name: str, selected: Selected) -> ReadPlan:
+    """Compile what is selected of a thing that was just created; its id comes with the call."""
+    columns = Columns()
+    compiling.enter(selected.key)
+    created = compiling.statement.created("id", "uuid")
+    try:
+        found = compiling.one(type_name, _TABLES[type_name], f"{{row}}.id = {created}", selected)
+        return _plan(compiling, columns, _column(columns, found))
+    except AppError as problem:
+        raise BadArgument(selected.key, problem) from None
+
+
+def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
+    sql = f"select {', '.join(columns)}" if columns else None
+    return ReadPlan(sql, compiling.statement, tuple(_merged(pieces)), dict(compiling.scopes))
+
+
+def _merged(pieces: Sequence[Piece]) -> list[Piece]:
+    found: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and found and isinstance(found[-1], str):
+            found[-1] += piece
+        else:
+            found.append(piece)
+    return found
+
+
+def _root(compiling: Compiling, columns: Columns, field: Selected, introspect: Introspect) -> list[Piece]:
+    if field.name == "__typename":
+        return ['"Query"']
+    if field.name in {"__schema", "__type"}:
+        return [introspect(field)]
+    return _ROOTS[field.name](compiling, columns, field)
+
+
+def _column(columns: Columns, text: list[str]) -> list[Piece]:
+    at = columns.add(joined(text))
+    return [lambda row, _arguments, _call: cast("str", row[at])]
+
+
+def _by_id(type_name: str, scope: Scope, condition: str = "") -> _Root:
+    def root(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+        compiling.require(scope)
+        wanted = cast("Operand", operand(compiling.arguments("Query", field), "id"))
+        value = compiling.statement.value(wanted, "uuid")
+        found = compiling.one(type_name, _TABLES[type_name], f"{{row}}.id = {value}{condition}", field)
+        return _column(columns, found)
+
+    return root
+
+
+def _all(type_name: str) -> _Root:
+    def root(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+        compiling.require(Scope.EVENTS_READ)
+        order = "{row}.created_at, {row}.id"
+        condition = "{row}.status <> 'deleted'"
+        return _column(columns, compiling.many(type_name, _TABLES[type_name], condition, field, order=order))
+
+    return root
+
+
+def _page(type_name: str, source_of: Callable[[Compiling, Mapping[str, Given]], Source]) -> _Root:
+    def root(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+        given = compiling.arguments("Query", field)
+        first = lists.page_operand(given)
+        compiling.weight = cast("int", first.value) if isinstance(first, Constant) else LARGEST_PAGE
+        page = Page(compiling, columns, source_of(compiling, given), type_name)
+        found = page.pieces(f"{type_name}Connection", field)
+        compiling.weight = 1
+        return found
+
+    return root
+
+
+def _application(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+    compiling.require(Scope.EVENTS_READ)
+    return _column(columns, compiling.one("Application", "applications", "true", field))
+
+
+_TABLES: Final = {
+    "PlatformConnection": "connections",
+    "PlatformUser": "platform_users",
+    "User": "users",
+    "Event": "events",
+    "WebhookSubscription": "subscriptions",
+}
+_ROOTS: Final[Mapping[str, _Root]] = {
+    "application": _application,
+    "platformConnections": _all("PlatformConnection"),
+    "platformConnection": _by_id("PlatformConnection", Scope.EVENTS_READ, " and {row}.status <> 'deleted'"),
+    "platformUsers": _page("PlatformUser", lists.platform_users),
+    "platformUser": _by_id("PlatformUser", Scope.USERS_READ),
+    "users": _page("User", lists.users),
+    "user": _by_id("User", Scope.USERS_READ),
+    "events": _page("Event", lists.events),
+    "event": _by_id("Event", Scope.EVENTS_READ),
+    "webhookSubscriptions": _all("WebhookSubscription"),
+    "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),
+}
