@@ -198,8 +198,10 @@ class Dispatcher:
 
     async def _run(self) -> None:
         while True:
+            is_able = False
             try:
-                if self._shards and not self.leases.is_fenced:
+                is_able = bool(self._shards) and not self.leases.is_fenced
+                if is_able:
                     await self._read()
             except _TROUBLE as error:
                 log.warning(
@@ -208,7 +210,7 @@ class Dispatcher:
                 self._is_forward_wanted = True
                 await asyncio.sleep(_POLL_SECONDS)
             self._wake.clear()
-            if self._is_forward_wanted:
+            if is_able and self._is_forward_wanted:
                 continue
             try:
                 await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
