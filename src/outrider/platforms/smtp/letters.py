@@ -12,6 +12,10 @@ from outrider.platforms.base import FailureCode, Outbound, Rejected
 from outrider.platforms.mail_addresses import MailAddress, read_mail_address
 from outrider.platforms.smtp.html_text import text_of_html
 
+_LONG_TEXT = 16 * 1024
+_LONGEST_LINE = 998
+_LONGEST_HEADER = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -57,10 +61,10 @@ def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rej
     given_subject = outbound.metadata.get("subject")
     subject = "" if given_subject is None else given_subject
     sender_name, sender_email = config.get("from_name") or "", config.get("from_email")
-    if not isinstance(subject, str) or _has_control(subject):
-        return _unacceptable("the subject must be one line of text")
-    if not isinstance(sender_name, str) or _has_control(sender_name):
-        return _unacceptable("the sender's name must be one line of text")
+    if not isinstance(subject, str) or not _is_header_text(subject):
+        return _unacceptable(f"the subject must be one line of at most {_LONGEST_HEADER} characters")
+    if not isinstance(sender_name, str) or not _is_header_text(sender_name):
+        return _unacceptable(f"the sender's name must be one line of at most {_LONGEST_HEADER} characters")
     if _has_control(outbound.recipient):
         return _unacceptable("the recipient's address holds control characters")
     sender = read_mail_address(sender_email) if isinstance(sender_email, str) else None
@@ -85,9 +89,18 @@ def _address_header(name: str, address: MailAddress) -> Address:
 
 
 def _write_parts(mail: EmailMessage, text: str, *, is_html: bool) -> None:
-    mail.set_content(text_of_html(text) if is_html else text)
+    plain = text_of_html(text) if is_html else text
+    mail.set_content(plain, cte=_encoding_of(plain))
     if is_html:
-        mail.add_alternative(text, subtype="html")
+        mail.add_alternative(text, subtype="html", cte=_encoding_of(text))
+
+
+def _encoding_of(text: str) -> str | None:
+    """None leaves the choice to the library, which tries them all: too slow for long texts."""
+    if len(text) < _LONG_TEXT:
+        return None
+    is_plain = text.isascii() and all(len(line) < _LONGEST_LINE for line in text.splitlines())
+    return "7bit" if is_plain else "base64"
 
 
 def _is_html(metadata: Mapping[str, object]) -> bool:
@@ -97,6 +110,10 @@ def _is_html(metadata: Mapping[str, object]) -> bool:
 
 def _needs_utf8(headers: _Headers) -> bool:
     return headers.sender.needs_smtputf8 or headers.recipient.needs_smtputf8
+
+
+def _is_header_text(text: str) -> bool:
+    return len(text) <= _LONGEST_HEADER and not _has_control(text)
 
 
 def _has_control(text: str) -> bool:

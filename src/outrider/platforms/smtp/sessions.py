@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from aiosmtplib import SMTP, SMTPConnectError, SMTPException, SMTPResponseException
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPConnectError,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPResponseException,
+)
 
 from outrider.platforms.smtp.letters import Letter
 from outrider.platforms.smtp.manifest import NONE, STARTTLS, TLS
@@ -94,7 +101,23 @@ class Session:
                 await self._smtp.ehlo(timeout=_left(give_up_at))
         if server.username is not None:
             with _at(Step.LOGIN):
-                await self._smtp.login(server.username, server.password or "", timeout=_left(give_up_at))
+                await self._log_in(server.username, server.password or "", give_up_at)
+
+    async def _log_in(self, username: str, password: str, give_up_at: float) -> None:
+        smtp = self._smtp
+        ways = {"plain": smtp.auth_plain, "login": smtp.auth_login, "cram-md5": smtp.auth_crammd5}
+        refusal: SMTPException | None = None
+        for way in (way for name, way in ways.items() if name in smtp.server_auth_methods):
+            try:
+                await way(username, password, timeout=_left(give_up_at))
+            except SMTPAuthenticationError as error:
+                # A wrong password stays wrong: another way would only count as another failed login.
+                if error.code == 535:
+                    raise
+                refusal = error
+            else:
+                return
+        raise refusal or SMTPNotSupported("the server offers no login that we know")
 
     @property
     def is_open(self) -> bool:
