@@ -7,22 +7,18 @@ from typing import Any, Final, TypeAlias, cast
 from graphql import (
     FieldNode,
     GraphQLField,
-    GraphQLInputObjectType,
-    GraphQLInputType,
-    GraphQLList,
-    GraphQLNonNull,
     ListValueNode,
     NullValueNode,
     ObjectValueNode,
     Undefined,
     ValueNode,
     VariableNode,
-    value_from_ast,
 )
 from graphql.execution.values import VariableValues
 
 from outrider.core.errors import ValidationError
 from outrider.core.storable import storable_text
+from outrider.surfaces.developer_graphql.kinds import Kind, argument_kind
 
 LONGEST_LIST: Final = 500
 
@@ -62,8 +58,9 @@ def given_arguments(definition: GraphQLField, node: FieldNode, variables: Variab
             default = argument.default_value
             given = None if default is Undefined or default is None else Constant(default)
         else:
-            given = _given(argument.type, value, variables)
-            if given is None and isinstance(argument.type, GraphQLNonNull):
+            kind = argument_kind(argument)
+            given = _given(kind, value, variables)
+            if given is None and kind.is_required:
                 raise ValidationError(f"{name} must not be null.", field=name)
         if given is not None:
             found[name] = given
@@ -98,71 +95,63 @@ def _is_absent(value: ValueNode, variables: VariableValues) -> bool:
     return isinstance(value, VariableNode) and value.name.value not in variables.coerced
 
 
-def _given(kind: GraphQLInputType, node: ValueNode, variables: VariableValues) -> "Given | None":
-    if isinstance(kind, GraphQLNonNull):
-        kind = cast("GraphQLInputType", kind.of_type)
-    if isinstance(node, NullValueNode):
-        return None
-    if isinstance(node, VariableNode):
-        name = node.name.value
-        return _given_value(kind, variables.coerced.get(name), (name,))
-    if isinstance(kind, GraphQLInputObjectType) and isinstance(node, ObjectValueNode):
-        return _given_object(kind, node, variables)
-    if isinstance(kind, GraphQLList):
-        return _given_list(cast("GraphQLInputType", kind.of_type), node, variables)
-    return Constant(_storable(value_from_ast(node, kind)))
+def _given(kind: Kind, node: ValueNode, variables: VariableValues) -> "Given | None":
+    match node:
+        case NullValueNode():
+            return None
+        case VariableNode():
+            name = node.name.value
+            return _given_value(kind, variables.coerced.get(name), (name,))
+        case ObjectValueNode() if kind.is_object:
+            return _given_object(kind, node, variables)
+        case _ if kind.item is not None:
+            return _given_list(kind.item, node, variables)
+        case _:
+            return Constant(_storable(kind.literal(node)))
 
 
-def _given_object(
-    kind: GraphQLInputObjectType, node: ObjectValueNode, variables: VariableValues
-) -> dict[str, Given]:
+def _given_object(kind: Kind, node: ObjectValueNode, variables: VariableValues) -> dict[str, Given]:
     found: dict[str, Given] = {}
     for field in node.fields:
-        given = _given(kind.fields[field.name.value].type, field.value, variables)
+        given = _given(kind.fields[field.name.value], field.value, variables)
         if given is not None:
             found[field.name.value] = given
     return found
 
 
-def _given_list(item_kind: GraphQLInputType, node: ValueNode, variables: VariableValues) -> Given:
+def _given_list(item: Kind, node: ValueNode, variables: VariableValues) -> Given:
     nodes = node.values if isinstance(node, ListValueNode) else (node,)
-    if len(nodes) > LONGEST_LIST:
-        raise ValidationError(f"A list may have at most {LONGEST_LIST} entries.")
-    items = [_given(item_kind, item, variables) for item in nodes]
-    if any(item is None for item in items):
+    _check_length(len(nodes))
+    items = [_given(item, one, variables) for one in nodes]
+    if None in items:
         raise ValidationError("An entry of a list must not be null.")
-    if _is_object(item_kind):
+    if item.is_object:
         return cast("list[Given]", items)
     return Listed(cast("tuple[Constant | FromVariable, ...]", tuple(items)))
 
 
-def _given_value(kind: GraphQLInputType, value: object, path: tuple[str | int, ...]) -> "Given | None":
+def _given_value(kind: Kind, value: object, path: tuple[str | int, ...]) -> "Given | None":
     """Take apart what a variable holds; its values stay with the variable."""
-    if isinstance(kind, GraphQLNonNull):
-        kind = cast("GraphQLInputType", kind.of_type)
     if value is None:
         return None
-    if isinstance(kind, GraphQLInputObjectType):
-        found: dict[str, Given] = {}
-        for name, part in cast("dict[str, object]", value).items():
-            given = _given_value(kind.fields[name].type, part, (*path, name))
-            if given is not None:
-                found[name] = given
-        return found
-    if isinstance(kind, GraphQLList):
+    if kind.is_object:
+        members_of = cast("dict[str, object]", value)
+        parts = {
+            name: _given_value(kind.fields[name], part, (*path, name)) for name, part in members_of.items()
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+    if kind.item is not None:
         values = cast("list[object]", value)
-        if len(values) > LONGEST_LIST:
-            raise ValidationError(f"A list may have at most {LONGEST_LIST} entries.")
-        item_kind = cast("GraphQLInputType", kind.of_type)
-        if _is_object(item_kind):
-            items = [_given_value(item_kind, item, (*path, at)) for at, item in enumerate(values)]
+        _check_length(len(values))
+        if kind.item.is_object:
+            items = [_given_value(kind.item, one, (*path, at)) for at, one in enumerate(values)]
             return cast("list[Given]", items)
     return FromVariable(path)
 
 
-def _is_object(kind: GraphQLInputType) -> bool:
-    inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-    return isinstance(inner, GraphQLInputObjectType)
+def _check_length(length: int) -> None:
+    if length > LONGEST_LIST:
+        raise ValidationError(f"A list may have at most {LONGEST_LIST} entries.")
 
 
 def _storable(value: object) -> object:

@@ -3,28 +3,19 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final, cast
 
 from graphql import (
     DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
-    GraphQLEnumType,
     GraphQLError,
-    GraphQLInputObjectType,
-    GraphQLInputType,
-    GraphQLList,
-    GraphQLNonNull,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
     Visitor,
-    get_named_type,
-    is_input_object_type,
     parse,
-    type_from_ast,
     validate,
     visit,
 )
@@ -32,6 +23,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from outrider.surfaces.developer_graphql import limits
 from outrider.surfaces.developer_graphql.errors import RequestRefused, refusal
+from outrider.surfaces.developer_graphql.kinds import Kind, variable_kind
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 
 _MOST_ERRORS: Final = 10
@@ -64,7 +56,10 @@ class Operation:
     def coerce(self, given: Mapping[str, object]) -> VariableValues:
         """Read the request's variables, or raise `RequestRefused`."""
         found = get_variable_values(
-            SCHEMA, self.node.variable_definitions or (), cast("dict[str, Any]", given), max_errors=_MOST_ERRORS
+            SCHEMA,
+            self.node.variable_definitions or (),
+            cast("dict[str, Any]", given),
+            max_errors=_MOST_ERRORS,
         )
         if isinstance(found, VariableValues):
             return found
@@ -165,44 +160,30 @@ def _switches(document: DocumentNode) -> frozenset[str]:
 def _shapes(node: OperationDefinitionNode, switches: frozenset[str]) -> tuple[tuple[str, Shape], ...]:
     shapes: list[tuple[str, Shape]] = []
     for definition in node.variable_definitions or ():
-        name = definition.variable.name.value
-        kind = cast("GraphQLInputType", type_from_ast(SCHEMA, definition.type))
+        name, kind = definition.variable.name.value, variable_kind(definition)
         if name in switches:
             shapes.append((name, bool))
-        elif node.operation is OperationType.QUERY or not is_input_object_type(get_named_type(kind)):
+        elif node.operation is OperationType.QUERY or not kind.holds_objects:
             # The arguments of a mutation are read at each request: only what it then selects is compiled.
             shapes.append((name, _shape(kind)))
     return tuple(shapes)
 
 
-def _shape(kind: GraphQLInputType) -> Shape:
+def _shape(kind: Kind) -> Shape:
     """Give what a plan depends on in a value: its null parts, and words, of which there are few."""
-    inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-    if isinstance(inner, GraphQLEnumType):
+    if kind.is_word:
         return _itself
-    if isinstance(inner, GraphQLInputObjectType):
-        return _object_shape(inner)
-    if isinstance(inner, GraphQLList) and is_input_object_type(get_named_type(inner)):
-        return _list_shape(_shape(inner.of_type))
+    if kind.is_object:
+        return lambda value: None if value is None else _members_shape(kind, value)
+    if kind.item is not None and kind.item.holds_objects:
+        shape = _shape(kind.item)
+        return lambda value: None if value is None else tuple([shape(part) for part in value])
     return _is_given
 
 
-@cache
-def _object_shape(kind: GraphQLInputObjectType) -> Shape:
-    members: dict[str, Shape] = {}
-
-    def shape(value: dict[str, object] | None) -> Hashable:
-        if value is None:
-            return None
-        if not members:  # at the first use, since filters contain filters
-            members.update({name: _shape(member.type) for name, member in kind.fields.items()})
-        return tuple([(name, members[name](part)) for name, part in value.items() if part is not None])
-
-    return shape
-
-
-def _list_shape(shape: Shape) -> Shape:
-    return lambda value: None if value is None else tuple([shape(part) for part in value])
+def _members_shape(kind: Kind, value: dict[str, object]) -> Hashable:
+    fields = kind.fields
+    return tuple([(name, _shape(fields[name])(part)) for name, part in value.items() if part is not None])
 
 
 def _itself(value: Hashable) -> Hashable:

@@ -1,8 +1,8 @@
 """How the results of operations are written: what is selected of them, field by field."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 from outrider.core.errors import AppError
 from outrider.messaging.values import SendResult
@@ -27,7 +27,15 @@ class SendError:
     message: str
 
 
-Encode: TypeAlias = "Callable[[object], object]"
+Encode = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """How a field is taken from a value, and its type if it is an object itself."""
+
+    get: Encode
+    type_name: str | None = None
 
 
 def send_answer(answer: SendResult | AppError) -> SendAnswer:
@@ -44,10 +52,11 @@ def encoder(selecting: Selecting, type_name: str, selected: Selected) -> Encode:
         if field.name == "__typename":
             members.append((field.key, lambda _value: type_name))
             continue
-        get, inner_type = _FIELDS[type_name][field.name]
-        members.append(
-            (field.key, _nested(get, encoder(selecting, inner_type, field)) if inner_type else get)
-        )
+        known = _FIELDS[type_name][field.name]
+        if known.type_name is None:
+            members.append((field.key, known.get))
+        else:
+            members.append((field.key, _nested(known.get, encoder(selecting, known.type_name, field))))
 
     def encode(value: object) -> object:
         return None if value is None else {key: get(value) for key, get in members}
@@ -65,23 +74,28 @@ def _failure(result: SendResult) -> SendError | None:
     return SendError(result.error_code or "UNKNOWN", result.error_message or "The message was not sent.")
 
 
-_FIELDS: Final[Mapping[str, Mapping[str, tuple[Callable[..., object], str | None]]]] = {
-    "SendMessageResult": {
-        "id": (lambda result: str(result.event_id), None),
-        "status": (lambda result: result, "SendStatus"),
-    },
-    "SendStatus": {
-        "success": (lambda result: result.state != FAILED, None),
-        "externalMessageId": (lambda result: result.external_message_id, None),
-        "state": (lambda result: result.state, None),
-        "error": (_failure, "SendError"),
-    },
-    "SendError": {
-        "code": (lambda error: error.code, None),
-        "message": (lambda error: error.message, None),
-    },
-    "SendMessageAnswer": {
-        "message": (lambda answer: answer.message, "SendMessageResult"),
-        "error": (lambda answer: answer.error, "SendError"),
-    },
+# Any: which type a value has follows from the schema, which validated the document.
+_RESULT: Final[dict[str, _Field]] = {
+    "id": _Field(lambda result: str(result.event_id)),
+    "status": _Field(lambda result: result, "SendStatus"),
+}
+_STATUS: Final[dict[str, _Field]] = {
+    "success": _Field(lambda result: result.state != FAILED),
+    "externalMessageId": _Field(lambda result: result.external_message_id),
+    "state": _Field(lambda result: result.state),
+    "error": _Field(_failure, "SendError"),
+}
+_ERROR: Final[dict[str, _Field]] = {
+    "code": _Field(lambda error: error.code),
+    "message": _Field(lambda error: error.message),
+}
+_ANSWER: Final[dict[str, _Field]] = {
+    "message": _Field(lambda answer: answer.message, "SendMessageResult"),
+    "error": _Field(lambda answer: answer.error, "SendError"),
+}
+_FIELDS: Final = {
+    "SendMessageResult": _RESULT,
+    "SendStatus": _STATUS,
+    "SendError": _ERROR,
+    "SendMessageAnswer": _ANSWER,
 }

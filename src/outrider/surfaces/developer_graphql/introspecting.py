@@ -10,12 +10,13 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     VariableDefinitionNode,
-    execute,
+    execute,  # pyright: ignore[reportUnknownVariableType] -- its middleware is a list of anything
 )
 from graphql.execution import ExecutionResult
 
 from outrider.surfaces.developer_graphql.documents import Operation
 from outrider.surfaces.developer_graphql.errors import RequestRefused
+from outrider.surfaces.developer_graphql.kinds import variable_kind
 from outrider.surfaces.developer_graphql.queries.pages import Piece
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.surfaces.developer_graphql.selections import Selected
@@ -51,7 +52,4 @@ def _answer(document: DocumentNode, key: str, variables: Mapping[str, Any]) -> s
 
 
 def _is_simple(definition: VariableDefinitionNode) -> bool:
-    kind = definition.type
-    while not hasattr(kind, "name"):
-        kind = kind.type  # type: ignore[union-attr]
-    return kind.name.value in _SIMPLE_TYPES  # type: ignore[union-attr]
+    return str(variable_kind(definition).graphql) in _SIMPLE_TYPES

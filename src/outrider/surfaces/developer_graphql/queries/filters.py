@@ -66,10 +66,8 @@ def conditions_of(statement: Statement, filters: Mapping[str, Given]) -> list[Co
                     conditions_of(statement, part) for part in cast("Sequence[Mapping[str, Given]]", given)
                 ]
                 found.append(_any_of(statement, parts))
-            case "not":
-                found.append(_not(statement, conditions_of(statement, cast("Mapping[str, Given]", given))))
             case _:
-                raise KeyError(name)
+                found.append(_not(statement, conditions_of(statement, cast("Mapping[str, Given]", given))))
     return found
 
 
