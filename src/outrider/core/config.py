@@ -164,7 +164,7 @@ _SETTINGS = (
     ),
     _Setting(
         "dispatch_concurrency",
-        "256",
+        "1024",
         values.whole(1, 10_000),
         "how many deliveries one process attempts at the same time",
     ),

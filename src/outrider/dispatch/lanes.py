@@ -22,11 +22,13 @@ _RETRY_TURN = 4
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """Attempts at once: in all, of them for retries at most, and per target."""
+    """Attempts at once, and how many of them may be retries.
 
-    slots: int = 256
-    retry_slots: int = 192
-    per_target: int = 128
+    A target may use half of what the others leave free, so that no number of slow targets takes every slot.
+    """
+
+    slots: int = 1_024
+    retry_slots: int = 768
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Lanes:
         self._limits = limits or LaneLimits()
         self._targets: dict[UUID, _Target] = {}
         self._ring: deque[_Target] = deque()
+        self._short_of_retry_slots: deque[_Target] = deque()
         self._timers: list[tuple[float, int, UUID, int | None]] = []
         self._timer_number = 0
         self._in_flight = 0
@@ -149,6 +152,8 @@ class Lanes:
         self.in_flight_by_shard[row.shard] -= 1
         if row.attempts:
             self._retries_in_flight -= 1
+            while self._short_of_retry_slots:
+                self._enter_ring(self._short_of_retry_slots.popleft())
         target = self._target(row.target_id)
         target.in_flight -= 1
         self._judge(target, now, pause_seconds=pause_seconds, has_failed=has_failed)
@@ -214,13 +219,16 @@ class Lanes:
     def _pick(self, target: _Target, now: float) -> Work | None:
         if target.paused_until > now:
             return None
-        limit = 1 if target.failures >= _BREAKER_FAILURES else self._limits.per_target
+        left_by_others = self._limits.slots - self._in_flight + target.in_flight
+        limit = 1 if target.failures >= _BREAKER_FAILURES else max(1, left_by_others // 2)
         if target.in_flight >= limit:
             return None
         target.turn += 1
         has_retry = bool(target.retries) and self._retries_in_flight < self._limits.retry_slots
         if has_retry and (not target.fresh or target.turn % _RETRY_TURN == 0):
             return target.retries.popleft()
+        if target.retries and not target.fresh:
+            self._short_of_retry_slots.append(target)
         return target.fresh.popleft() if target.fresh else None
 
     def _promote(self, target: _Target, ordering_key: int, conversation: _Conversation, now: float) -> None:

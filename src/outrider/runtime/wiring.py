@@ -134,7 +134,6 @@ async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
         limits=LaneLimits(
             slots=settings.dispatch_concurrency,
             retry_slots=settings.dispatch_concurrency * 3 // 4,
-            per_target=max(1, settings.dispatch_concurrency // 2),
         ),
     )
     hub.dispatcher = dispatcher
