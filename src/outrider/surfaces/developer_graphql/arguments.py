@@ -10,7 +10,6 @@ from graphql import (
     ListValueNode,
     NullValueNode,
     ObjectValueNode,
-    Undefined,
     ValueNode,
     VariableNode,
 )
@@ -18,7 +17,7 @@ from graphql.execution.values import VariableValues
 
 from outrider.core.errors import ValidationError
 from outrider.core.storable import storable_text
-from outrider.surfaces.developer_graphql.kinds import Kind, argument_kind
+from outrider.surfaces.developer_graphql.kinds import Kind, argument_kind, default_of
 
 LONGEST_LIST: Final = 500
 
@@ -55,8 +54,8 @@ def given_arguments(definition: GraphQLField, node: FieldNode, variables: Variab
     for name, argument in definition.args.items():
         value = written.get(name)
         if value is None or _is_absent(value, variables):
-            default = argument.default_value
-            given = None if default is Undefined or default is None else Constant(default)
+            default = default_of(argument)
+            given = None if default is None else Constant(default)
         else:
             kind = argument_kind(argument)
             given = _given(kind, value, variables)

@@ -10,11 +10,13 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
+    Undefined,
     ValueNode,
     VariableDefinitionNode,
     type_from_ast,  # pyright: ignore[reportUnknownVariableType] -- its lists are of anything
     value_from_ast,  # pyright: ignore[reportUnknownVariableType]
 )
+from graphql.utilities.coerce_input_value import coerce_default_value
 
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 
@@ -65,6 +67,12 @@ def kind_of(graphql: Any) -> Kind:
 def argument_kind(argument: Any) -> Kind:
     """Look at the type of an argument."""
     return kind_of(argument.type)
+
+
+def default_of(argument: Any) -> object:
+    """Give the default of an argument; None if it has none."""
+    default = coerce_default_value(argument)
+    return None if default is Undefined else default
 
 
 def variable_kind(definition: VariableDefinitionNode) -> Kind:

@@ -6,6 +6,7 @@ from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
+    exists,
     joined,
     optional,
     optional_moment,
@@ -98,4 +99,4 @@ def _is_unfinished(compiling: Compiling, row: str) -> str:
 
 
 def _exists(compiling: Compiling, table: str, alias: str, *conditions: str) -> str:
-    return f"exists (select {compiling.statement.scan(table, alias, *conditions)})"
+    return exists(compiling.statement.scan(table, alias, *conditions))

@@ -9,6 +9,7 @@ from outrider.core.ids import first_id_after, first_id_at
 from outrider.core.storable import storable_text
 from outrider.surfaces.developer_graphql.arguments import Given, Operand, members, operand
 from outrider.surfaces.developer_graphql.queries.statements import Statement
+from outrider.surfaces.developer_graphql.queries.texts import exists
 
 # `custom.` alone means every type of the customer's own.
 _IS_OWN: Final = r"({name} !~ '^(message|user|system|link_code)\.' and {name} <> 'file.inbound')"
@@ -81,7 +82,7 @@ def row_condition(statement: Statement, condition: Condition, row: str) -> str:
         case IdCondition():
             return condition.condition.replace("{id}", f"{row}.id")
         case TargetCondition():
-            return f"exists (select {target_edges(statement, condition, row_id=f'{row}.id')})"
+            return exists(target_edges(statement, condition, row_id=f"{row}.id"))
         case RowCondition():
             return condition.condition(row)
 
@@ -165,7 +166,7 @@ def _edge_condition(statement: Statement, given: Mapping[str, Given]) -> Conditi
         conditions = [f"{edge}.event_id = {row}.id"]
         if type_value is not None:
             conditions.append(f"{edge}.edge_type = {type_value}")
-        return f"exists (select {statement.scan('edges', edge, *conditions)})"
+        return exists(statement.scan("edges", edge, *conditions))
 
     return RowCondition(has_edge)
 

@@ -134,7 +134,9 @@ class EventSource:
         edges = self.statement.scan("edges", edge, *leading, f"{edge}.id = ({first})")
         event = self._scan(row, others, f"{row}.id = {edge}.event_id")
         return (
-            f"select {row}.* from (select {edge}.event_id {edges}) {edge} "  # noqa: S608
+            # the id is the edge's: the list is in the order of an index over edges
+            f"select {edge}.event_id as id, {row}.position, {row}.event_type, {row}.origin_event_id, "  # noqa: S608
+            f"{row}.payload from (select {edge}.event_id {edges}) {edge} "
             f"cross join lateral (select {row}.* {event} limit 1) {row} "
             f"order by {edge}.event_id {self._way} limit {limit}"
         )

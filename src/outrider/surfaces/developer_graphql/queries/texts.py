@@ -32,6 +32,11 @@ def joined(text: Iterable[str]) -> str:
     return " || ".join(parts)
 
 
+def exists(scan: str) -> str:
+    """Tell whether there is a row. As `exists` the planner might read the whole table once instead."""
+    return f"coalesce((select true {scan} limit 1), false)"
+
+
 def _quoted(literal: str) -> str:
     return "'" + literal.replace("'", "''") + "'::text"
 
