@@ -95,7 +95,9 @@ def prism_peer(spec: str) -> Generator[PrismPeer]:
             )
         state.write_text(json.dumps({"pid": process.pid, "port": port}))
         _wait_until(lambda: _answers_http(port) or process.poll() is not None, "Prism")
-        process.returncode = process.returncode or 0  # it may outlive this process: nobody waits for it here
+        if process.poll() is not None:
+            raise PeerMissing(f"Prism ended: {state.with_suffix('.log').read_text()[-500:]}")
+        process.returncode = 0  # it may outlive this process, so nobody waits for it here
 
     def stop() -> None:
         with contextlib.suppress(ProcessLookupError, OSError, ValueError):

@@ -15,6 +15,8 @@ class PublicHosts:
 
     async def __call__(self, host: str, port: int, timeout_s: float) -> str | None:
         """The first address of this host that may be dialled, None if there is none."""
+        if not host:
+            return None  # resolvers take it for this machine
         try:
             async with asyncio.timeout(timeout_s):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

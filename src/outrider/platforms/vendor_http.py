@@ -38,7 +38,7 @@ def outcome_of_failure(failure: HttpFailure) -> Deferred | InDoubt:
 
 def bounded_pause(seconds: float) -> float:
     """A pause that a vendor asked for, within reason."""
-    return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS)
+    return min(max(0.0, seconds), LONGEST_PAUSE_SECONDS)  # in this order NaN is no pause
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
