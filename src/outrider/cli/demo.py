@@ -33,11 +33,17 @@ class Demo:
 async def provide_demo(context: TenancyContext, path: Path) -> Demo:
     """Give the demo that the file keeps, or create it."""
     kept = read_kept(path)
-    if kept is not None and await owner_of_application(context, UUID(kept["application_id"])) is not None:
+    if kept is not None and await _is_of_this_database(context, kept):
         return Demo(kept, is_new=False)
     values = await _create(context)
     keep(path, values)
     return Demo(values, is_new=True)
+
+
+async def _is_of_this_database(context: TenancyContext, kept: Mapping[str, str]) -> bool:
+    if "application_id" not in kept:
+        return False
+    return await owner_of_application(context, UUID(kept["application_id"])) is not None
 
 
 async def _create(context: TenancyContext) -> dict[str, str]:

@@ -1,0 +1,108 @@
+import asyncio
+import json
+import stat
+
+import pytest
+
+from outrider.core.database.pools import open_database
+from outrider.core.errors import Unauthorized
+from outrider.core.ids import IdClock
+from outrider.tenancy.actors import Actor, Scope
+from outrider.tenancy.api_keys import ApiKeyDirectory
+from tests.cli.commands import Shell
+
+
+async def bootstrap(shell: Shell, *words: str, **variables: str) -> dict[str, str]:
+    finished = await shell.run("bootstrap", "--output", "json", *words, **variables)
+    assert finished.status == 0, finished.err
+    return json.loads(finished.out)
+
+
+async def authenticate(shell: Shell, token: str) -> Actor:
+    assert shell.database_url is not None
+    database = await open_database(shell.database_url)
+    try:
+        return await ApiKeyDirectory(database, IdClock()).authenticate(token)
+    finally:
+        await database.close()
+
+
+async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that_works(shell: Shell) -> None:
+    given = await bootstrap(shell, "--organisation", "Lighthouse", "--application", "Ferry Desk")
+
+    assert given.keys() == {
+        "organisation_id",
+        "application_id",
+        "application_slug",
+        "developer_api_key",
+        "base_url",
+    }
+    assert given["application_slug"] == "ferry-desk"
+    actor = await authenticate(shell, given["developer_api_key"])
+    assert str(actor.organisation_id) == given["organisation_id"]
+    assert str(actor.application_id) == given["application_id"]
+    assert actor.scopes == {Scope.ALL}
+
+
+async def test_the_same_is_printed_again_with_the_address_of_today(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    second = await bootstrap(shell, PUBLIC_URL="https://messages.example.com")
+
+    assert second == {**first, "base_url": "https://messages.example.com"}
+    kept = shell.data_dir / "bootstrap.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert json.loads(kept.read_text()) == second
+
+
+async def test_two_at_once_give_the_same(shell: Shell) -> None:
+    await shell.run("migrate")
+    first, second = await asyncio.gather(bootstrap(shell), bootstrap(shell))
+
+    assert first == second
+    await authenticate(shell, first["developer_api_key"])
+
+
+async def test_without_the_file_the_key_is_replaced_and_the_rest_stays(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    (shell.data_dir / "bootstrap.json").unlink()
+    second = await bootstrap(shell)
+
+    assert second["application_id"] == first["application_id"]
+    assert second["organisation_id"] == first["organisation_id"]
+    await authenticate(shell, second["developer_api_key"])
+    with pytest.raises(Unauthorized):
+        await authenticate(shell, first["developer_api_key"])
+
+
+async def test_a_file_that_tells_of_another_database_counts_as_none(shell: Shell) -> None:
+    await bootstrap(shell)
+    kept = shell.data_dir / "bootstrap.json"
+    elsewhere = json.loads(kept.read_text()) | {"application_id": "0190a000-0000-7000-8000-000000000000"}
+    kept.write_text(json.dumps(elsewhere))
+
+    given = await bootstrap(shell)
+
+    assert given["application_id"] != elsewhere["application_id"]
+    await authenticate(shell, given["developer_api_key"])
+
+
+@pytest.mark.parametrize("words", [("--organisation", "Other"), ("--application", "Other")])
+async def test_another_name_than_the_files_is_refused(shell: Shell, words: tuple[str, str]) -> None:
+    first = await bootstrap(shell)
+
+    finished = await shell.run("bootstrap", *words)
+
+    assert finished.status == 1
+    assert "Move it away" in finished.err
+    assert await bootstrap(shell) == first
+
+
+async def test_a_damaged_file_is_told(shell: Shell) -> None:
+    shell.data_dir.mkdir()
+    (shell.data_dir / "bootstrap.json").write_text('{"organisation_id": ')
+
+    finished = await shell.run("bootstrap")
+
+    assert (finished.status, finished.out) == (1, "")
+    assert "is damaged" in finished.err
+    assert "Traceback" not in finished.err

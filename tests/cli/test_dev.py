@@ -1,0 +1,80 @@
+"""The commands that serve, from start to stop."""
+
+import asyncio
+import json
+import shlex
+import socket
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.cli.commands import Shell, line_with
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_newcomer_can_use_what_dev_prints(shell: Shell) -> None:
+    port = free_port()
+    async with shell.running("dev", "--port", str(port)) as process, aiohttp.ClientSession() as session:
+        variables = dict(
+            [
+                shlex.split(await line_with(process, f"  {name}="))[0].split("=", 1)
+                for name in ("BASE_URL", "API_KEY", "CONNECTION_ID", "WEBHOOK_URL")
+            ]
+        )
+
+        assert variables["BASE_URL"] == f"http://127.0.0.1:{port}"
+        body = {"messages": [{"id": "m1", "from": "ada", "text": "Hello"}]}
+        async with session.post(variables["WEBHOOK_URL"], json=body) as answer:
+            assert answer.status == 200
+        query = "{ platformConnections { id } events { edges { node { eventType } } } }"
+        headers = {"Authorization": f"Bearer {variables['API_KEY']}"}
+        async with session.post(variables["BASE_URL"], json={"query": query}, headers=headers) as answer:
+            data = json.loads(await answer.text())["data"]
+        assert variables["CONNECTION_ID"] in {one["id"] for one in data["platformConnections"]}
+        assert "message.inbound" in {edge["node"]["eventType"] for edge in data["events"]["edges"]}
+
+    async with shell.running("dev", "--port", str(free_port())) as process:
+        line = await line_with(process, "demo.env")
+    kept = Path(shlex.split(line)[1]).read_text()
+    assert f"API_KEY={variables['API_KEY']}\n" in kept
+
+
+async def test_serve_stops_when_it_is_told_to(shell: Shell) -> None:
+    port = free_port()
+    async with shell.running("serve", "--port", str(port)) as process, aiohttp.ClientSession() as session:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                        if answer.status == 200:
+                            break
+                except aiohttp.ClientError:
+                    assert process.returncode is None
+                await asyncio.sleep(0.05)
+        process.terminate()
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--migrate",)])
+async def test_an_outdated_schema_needs_to_be_asked_for(shell: Shell, words: tuple[str, ...]) -> None:
+    await shell.run("migrate")
+    assert shell.database_url is not None
+    connection = await asyncpg.connect(shell.database_url)
+    await connection.execute(
+        "delete from schema_migrations where number = (select max(number) from schema_migrations)"
+    )
+    await connection.close()
+
+    finished = await shell.run("serve", "--port", str(free_port()), *words)
+
+    # The newest migration cannot be applied twice, so that being tried is seen.
+    assert finished.status == 1
+    assert ("already exists" if words else "run `outrider migrate`") in finished.err

@@ -1,0 +1,161 @@
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from outrider.cli.main import main
+from tests.cli.commands import Shell
+
+
+async def test_every_problem_of_the_settings_is_told_at_once(shell: Shell) -> None:
+    finished = await shell.run("migrate", PORT="x", HOST="a b", PROT="1", MASTER_KEY="secretsecret")
+
+    assert (finished.status, finished.out) == (2, "")
+    for words in (
+        "OUTRIDER_PORT is 'x'",
+        "OUTRIDER_HOST",
+        "did you mean OUTRIDER_PORT",
+        "OUTRIDER_MASTER_KEY",
+    ):
+        assert words in finished.err
+    assert "secretsecret" not in finished.err
+    assert "Traceback" not in finished.err
+
+
+async def test_options_are_checked_like_the_variables_that_they_replace(shell: Shell) -> None:
+    finished = await shell.run("serve", "--port", "70000")
+
+    assert finished.status == 2
+    assert "OUTRIDER_PORT" in finished.err
+
+
+@pytest.mark.parametrize("command", ["migrate", "verify", "bootstrap", "keys list", "serve"])
+async def test_a_database_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
+    shell = Shell(tmp_path, "postgresql://nobody@127.0.0.1:1/nothing")
+
+    finished = await shell.run(*command.split())
+
+    assert (finished.status, finished.out) == (1, "")
+    assert "refused" in finished.err
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "verify", "keys list", "serve"])
+async def test_a_newer_schema_is_refused(shell: Shell, command: str) -> None:
+    await shell.run("migrate")
+    assert shell.database_url is not None
+    connection = await asyncpg.connect(shell.database_url)
+    await connection.execute("insert into schema_migrations (number, name) values (9999, '9999_future.sql')")
+    await connection.close()
+
+    finished = await shell.run(*command.split())
+
+    assert finished.status == 1
+    assert "newer than this release" in finished.err
+
+
+async def test_migrate_says_what_it_did(shell: Shell) -> None:
+    first = await shell.run("migrate")
+    second = await shell.run("migrate")
+
+    assert (first.status, second.status) == (0, 0)
+    assert first.out.startswith("Applied ")
+    assert second.out == "The schema is up to date.\n"
+
+
+async def test_verify_finds_what_does_not_agree(shell: Shell) -> None:
+    await shell.run("migrate")
+    clean = await shell.run("verify")
+    assert (clean.status, clean.out) == (0, "Everything agrees.\n")
+
+    assert shell.database_url is not None
+    connection = await asyncpg.connect(shell.database_url)
+    lost_id = uuid4()
+    await connection.execute(
+        "insert into messages (application_id, id, connection_id, platform_user_id)"
+        " values (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid())",
+        lost_id,
+    )
+    await connection.close()
+
+    found = await shell.run("verify")
+    assert found.status == 1
+    assert "message without its event: 1" in found.out
+    assert str(lost_id) in found.out
+
+
+async def test_commands_start_a_bundled_database_for_the_while_and_share_it() -> None:
+    # not pytest's folder: it belongs to one user, and as root the server runs as another
+    with tempfile.TemporaryDirectory(prefix="outrider-cli-") as folder:
+        Path(folder).chmod(0o755)
+        shell = Shell(Path(folder) / "data")
+
+        first = await shell.run("bootstrap", "--output", "json")
+        second = await shell.run("bootstrap", "--output", "json")
+        doctor = await shell.run("doctor")
+
+        assert first.status == 0, first.err
+        assert first.out == second.out
+        assert doctor.status == 0
+        assert "(bundled)" in doctor.out
+        assert not (shell.data_dir / "postgres" / "postmaster.pid").exists()
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"outrider {metadata.version('outrider')}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["dance"],
+        ["serve", "--role", "cook"],
+        ["keys"],
+        ["keys", "create"],
+        ["listen", "--port", "x"],
+        ["listen", "--answer", "99"],
+        ["keys", "create", "--application", "a", "--name", "b", "--scope", "c"],
+        ["keys", "create", "--application", "a", "--name", "b", "--days", "0"],
+    ],
+)
+def test_wrong_words_are_refused_before_anything_happens(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 2
+    assert "usage: outrider" in capsys.readouterr().err
+
+
+def test_help_of_every_command_needs_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("serve", "dev", "bootstrap", "migrate", "keys", "verify", "doctor", "listen"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        assert f"usage: outrider {command}" in capsys.readouterr().out
+
+
+def test_light_commands_do_not_load_the_server() -> None:
+    """Loading it takes half a second, which every `keys list` would pay."""
+    heavy = {"litestar", "uvicorn", "graphql"}
+    program = (
+        "import sys, importlib\n"
+        "for name in ('main', 'keys', 'bootstrap', 'migrate', 'verify'):\n"
+        "    importlib.import_module('outrider.cli.' + name)\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "[]\n"
