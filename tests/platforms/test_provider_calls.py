@@ -1,5 +1,6 @@
 """What providers share when they call out: pauses that vendors ask for, calls without an answer, checked hosts."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -73,6 +74,16 @@ async def test_public_hosts_are_dialled_by_their_checked_address() -> None:
 )
 async def test_private_hosts_are_refused_however_they_are_spelled(host: str) -> None:
     assert await PublicHosts()(host, 25, 5.0) is None
+
+
+async def test_a_host_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(2, 1, 6, "", ("9.9.9.9", 25)), (2, 1, 6, "", ("10.0.0.1", 25))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    assert await PublicHosts()("two-faced.example", 25, 5.0) is None
+    assert await PublicHosts(allow_private_targets=True)("two-faced.example", 25, 5.0) == "9.9.9.9"
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "ü" * 300, "no-such-name.invalid", "-", "a b"])

@@ -151,13 +151,15 @@ class AdapterConformance:
 
     # Secrets.
 
-    async def test_no_secret_is_told(self, case: AdapterCase, caplog: "_LogCapture") -> None:
+    async def test_no_secret_is_told(
+        self, case: AdapterCase, caplog: "_LogCapture", capfd: "_OutputCapture"
+    ) -> None:
         told: list[str] = []
         with caplog.at_level(logging.DEBUG):
             for mood in (Mood.TAKES, Mood.REFUSES, Mood.LIMITS, Mood.FAILS, Mood.HANGS_UP, Mood.IS_AWAY):
                 await case.vendor.set_mood(mood)
                 told.append(repr(await _send(case)))
-        told += [repr(case.adapter), repr(case.connection), caplog.text]
+        told += [repr(case.adapter), repr(case.connection), caplog.text, *capfd.readouterr()]
         told += [repr(vars(case.adapter))] if hasattr(case.adapter, "__dict__") else []
 
         assert case.secrets
@@ -316,6 +318,12 @@ class _LogCapture(Protocol):
     text: str
 
     def at_level(self, level: int) -> "_Level": ...
+
+
+class _OutputCapture(Protocol):
+    """What the suite needs of pytest's `capfd`: our own log goes to standard error."""
+
+    def readouterr(self) -> tuple[str, str]: ...
 
 
 class _Level(Protocol):

@@ -4,26 +4,35 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
+from outrider.core import log
 from outrider.core.targets import refusal_of
 
 
 @dataclass(frozen=True, slots=True)
 class PublicHosts:
-    """Lets hosts of the public internet through, and any host where the operator allows private targets."""
+    """Lets hosts of the public internet through, and any host where the operator allows private targets.
+
+    As with HTTP, a host with one address that is refused is refused.
+    """
 
     allow_private_targets: bool = False
 
     async def __call__(self, host: str, port: int, timeout_s: float) -> str | None:
-        """The first address of this host that may be dialled, None if there is none."""
+        """The address of this host to dial, None if it has none or may not be connected to."""
         if not host:
             return None  # resolvers take it for this machine
         try:
             async with asyncio.timeout(timeout_s):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
+        except (OSError, UnicodeError) as error:
+            log.warning("host.unknown", host=host[:255], detail=str(error))
             return None
         addresses = [str(entry[4][0]) for entry in found]
-        return next((address for address in addresses if self._may_dial(address)), None)
+        refused = {address: what for address in addresses if (what := self._refusal_of(address)) is not None}
+        if refused:
+            log.warning("host.refused", host=host[:255], addresses=refused)
+            return None
+        return addresses[0] if addresses else None
 
-    def _may_dial(self, address: str) -> bool:
-        return self.allow_private_targets or refusal_of(address) is None
+    def _refusal_of(self, address: str) -> str | None:
+        return None if self.allow_private_targets else refusal_of(address)

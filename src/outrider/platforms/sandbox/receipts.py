@@ -1,7 +1,6 @@
 """The receipts of the simulated vendor: posted to the connection's own webhook, as a real vendor would."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import TypeAlias
 
 import orjson
 
+from outrider.core import log
 from outrider.platforms.base import ConnectionContext, InboundRequest, ReceiptState
 from outrider.platforms.sandbox.behaviours import Receipts
 from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
@@ -25,8 +25,6 @@ _STATES: dict[Receipts, tuple[ReceiptState, ...]] = {
 }
 _PAUSE_SECONDS = 0.05
 _REPEAT_AFTER_SECONDS = (0.2, 1.0, 5.0, 15.0)
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class ReceiptPoster:
             await asyncio.sleep(pause)
             if await self._is_taken(request, connection):
                 return
-        _log.warning("sandbox.receipt_lost connection=%s", connection.connection_id)
+        log.warning("sandbox.receipt_lost", connection_id=connection.connection_id)
 
     async def _is_taken(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         try:
