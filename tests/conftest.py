@@ -7,11 +7,14 @@ import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from outrider.core.config import Settings, load
 from outrider.core.database.migrating import migrate
+from outrider.runtime.serving import running_server
 from outrider.runtime.wiring import Runtime, open_runtime
+from tests.clients import Client, Server, new_client
 from tests.postgres import release_test_databases, test_database_dsn
 from tests.tenants import Tenant, new_tenant
 
@@ -52,6 +55,20 @@ async def runtime(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGe
     opened = await open_runtime(settings_for(tmp_path_factory.mktemp("runtime"), dsn), dsn, role="all")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+async def server(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
+    """A whole server that answers over HTTP, on the database of `runtime` (so they share the shards)."""
+    settings = settings_for(tmp_path_factory.mktemp("server"), dsn, PORT="0")
+    async with running_server(settings, dsn) as running, aiohttp.ClientSession() as session:
+        yield Server(running.runtime, f"http://127.0.0.1:{running.port}", session)
+
+
+@pytest.fixture
+async def client(server: Server) -> Client:
+    """A new organisation's application, spoken to over HTTP with a key that may do everything."""
+    return await new_client(server)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ _SETTINGS = (
         "postgres_binaries", "", values.folder, "a folder with PostgreSQL's programs for the bundled server"
     ),
     _Setting("host", "127.0.0.1", values.host, "the address to listen on"),
-    _Setting("port", "8080", values.whole(1, 65_535), "the port to listen on"),
+    _Setting("port", "8080", values.whole(0, 65_535), "the port to listen on; 0 takes any free one"),
     _Setting(
         "public_url",
         "",

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import asyncpg
-from litestar import Litestar, Response, asgi, get
+from litestar import Litestar, Request, Response, asgi, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from outrider.core import log
 from outrider.core.asgi import Receive, Scope, Send, respond
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.dispatch import cross_tenant as queue
@@ -16,6 +19,7 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.inbound.routes import InboundEndpoint
 
+_HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _STOPPING = b'{"error":{"code":"UNAVAILABLE","message":"The server is stopping.","details":{}}}'
 
@@ -35,17 +39,31 @@ def build_app(
     if developer is not None:
         surfaces.append(_raw("/", _gated(developer, gate)))
     if inbound is not None:
-        surfaces.append(_raw("/webhooks/{webhook_id:str}/{secret:str}", _gated(inbound, gate)))
+        surfaces.append(_raw("/webhooks", _gated(inbound, gate), is_mount=True))
     return Litestar(
         route_handlers=[*surfaces, *_health(runtime, gate)],
+        exception_handlers={Exception: _broken},
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
 
 
-def _raw(path: str, app: ASGIApp) -> ASGIRouteHandler:
-    return asgi(path, copy_scope=False)(app)
+def _raw(path: str, app: ASGIApp, *, is_mount: bool = False) -> ASGIRouteHandler:
+    return asgi(path, is_mount=is_mount, copy_scope=False)(app)
+
+
+def _broken(request: Request[object, object, State], error: Exception) -> Response[dict[str, object]]:
+    """A surprise in a route of Litestar's: logged here, told to nobody."""
+    if isinstance(error, HTTPException):
+        code = _HTTP_CODES.get(error.status_code, "VALIDATION_ERROR")
+        return Response(_envelope(code, error.detail), status_code=error.status_code, headers=error.headers)
+    log.exception("http.broken", error, path=request.url.path)
+    return Response(_envelope("INTERNAL_ERROR", "Something went wrong."), status_code=500)
+
+
+def _envelope(code: str, message: str) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, "details": {}}}
 
 
 def _gated(app: Callable[..., object], gate: Gate) -> ASGIApp:
@@ -71,7 +89,8 @@ def _health(runtime: Runtime, gate: Gate) -> list[HTTPRouteHandler]:
         checks["accepting"] = "ok" if gate.is_open else "stopping"
         is_ready = all(value == "ok" for value in checks.values())
         return Response(
-            {"status": "ok" if is_ready else "unavailable", "checks": checks}, status_code=200 if is_ready else 503
+            {"status": "ok" if is_ready else "unavailable", "checks": checks},
+            status_code=200 if is_ready else 503,
         )
 
     @get("/metrics")

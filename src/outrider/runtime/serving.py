@@ -35,9 +35,7 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running_server(
-    settings: Settings, dsn: str, *, role: str = "all"
-) -> AsyncGenerator[RunningServer]:
+async def running_server(settings: Settings, dsn: str, *, role: str = "all") -> AsyncGenerator[RunningServer]:
     """A server on a migrated database, answering until the block ends (port 0: any free one)."""
     listening = _listen(settings.host, settings.port)
     runtime = await open_runtime(settings, dsn, role=role)
@@ -67,8 +65,7 @@ async def running_server(
     )
     serving = asyncio.create_task(server.serve([listening]), name="http")
     try:
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
+        await server.has_started.wait()
         yield RunningServer(runtime, listening.getsockname()[1])
     finally:
         gate.is_open = False
@@ -109,7 +106,15 @@ async def serve(
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own signal handlers: `serve` has the process's."""
+    """uvicorn that tells when it listens, without its own signal handlers: `serve` has the process's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
 
     @contextlib.contextmanager
     def capture_signals(self):  # pyright: ignore[reportIncompatibleMethodOverride, reportUnknownParameterType, reportMissingParameterType]

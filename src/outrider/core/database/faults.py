@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
+from outrider.core import log
 from outrider.core.errors import Unavailable
 
 # Lost or refused connections, a stopping or starting server, no room for a connection, a lock not granted in time.
@@ -25,4 +26,5 @@ def faults_as_unavailable() -> Generator[None]:
     try:
         yield
     except DATABASE_FAULTS as fault:
+        log.warning("database.unavailable", outcome="failed", reason=f"{type(fault).__name__}: {fault}")
         raise Unavailable from fault

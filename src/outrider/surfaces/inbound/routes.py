@@ -34,36 +34,36 @@ class InboundEndpoint:
         if scope["method"] != "POST":
             await respond(send, 405, b"", headers=[(b"allow", b"POST")])
             return
+        webhook_id, secret = _address(scope)
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, receive, webhook_id, secret)
         except ClientGone:
             return
         except AppError as error:
-            await self._refuse(scope, send, error)
+            await self._refuse(webhook_id, send, error)
             return
         except Exception as error:  # noqa: BLE001 -- the platform must send again whatever went wrong
-            log.exception("webhook.broken", error, webhook_id=scope["path_params"].get("webhook_id"))
+            log.exception("webhook.broken", error, webhook_id=webhook_id)
             self.metrics.http_requests_total.add("inbound", "503")
             await respond(send, 503, b'{"error":{"code":"INTERNAL_ERROR","message":"Try again."}}')
             return
         self.metrics.http_requests_total.add("inbound", "200")
         await respond(send, 200, answer.body, content_type=answer.content_type.encode("latin-1"))
 
-    async def _answer(self, scope: Scope, receive: Receive) -> WebhookAnswer:
-        webhook_id = _webhook_id(str(scope["path_params"]["webhook_id"]))
+    async def _answer(self, scope: Scope, receive: Receive, webhook_id: str, secret: str) -> WebhookAnswer:
         body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
         query = scope["query_string"].decode("latin-1")
         request = InboundRequest(decoded_headers(scope), body, query)
-        return await self.receive(webhook_id, str(scope["path_params"]["secret"]), request)
+        return await self.receive(_parsed(webhook_id), secret, request)
 
-    async def _refuse(self, scope: Scope, send: Send, error: AppError) -> None:
+    async def _refuse(self, webhook_id: str, send: Send, error: AppError) -> None:
         # what is not the sender's fault must be sent again; some platforms drop the message at any 4xx
         status = _STATUS.get(error.kind, 503)
         log.wide(
             "webhook.refused",
             level="warning",
             outcome="refused",
-            webhook_id=scope["path_params"].get("webhook_id"),
+            webhook_id=webhook_id,
             status=status,
             code=error.code,
             reason=error.message,
@@ -73,8 +73,14 @@ class InboundEndpoint:
         await respond(send, status, body)
 
 
-def _webhook_id(text: str) -> UUID:
+def _address(scope: Scope) -> tuple[str, str]:
+    """The id and the secret of the path, which is mounted: whatever else it is, it is no valid address."""
+    segments = str(scope["path"]).strip("/").split("/")
+    return (segments[0], segments[1]) if len(segments) == 2 else ("", "")
+
+
+def _parsed(webhook_id: str) -> UUID:
     try:
-        return parse_id(text)
+        return parse_id(webhook_id)
     except AppError:
         raise Unauthorized("The webhook address is not valid.") from None
