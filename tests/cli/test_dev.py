@@ -40,10 +40,15 @@ async def test_a_newcomer_can_use_what_dev_prints(shell: Shell) -> None:
         assert variables["CONNECTION_ID"] in {one["id"] for one in data["platformConnections"]}
         assert "message.inbound" in {edge["node"]["eventType"] for edge in data["events"]["edges"]}
 
-    async with shell.running("dev", "--port", str(free_port())) as process:
+    async with shell.running("dev", "--port", "0") as process:
+        address = await line_with(process, "Outrider answers on ")
         line = await line_with(process, "demo.env")
     kept = Path(shlex.split(line)[1]).read_text()
     assert f"API_KEY={variables['API_KEY']}\n" in kept
+    url = address.removeprefix("Outrider answers on ")
+    assert not url.endswith(":0")
+    assert f"BASE_URL={url}\n" in kept
+    assert f"WEBHOOK_URL={url}/webhooks/" in kept
 
 
 async def test_serve_stops_when_it_is_told_to(shell: Shell) -> None:

@@ -25,9 +25,12 @@ async def run(arguments: Arguments) -> int:
     )
 
 
-async def _welcome(data_dir: Path, runtime: Runtime, _port: int) -> None:
+async def _welcome(data_dir: Path, runtime: Runtime, port: int) -> None:
     demo = await provide_demo(runtime.tenancy, data_dir / "demo.json")
     url = runtime.settings.public_url
+    if url.endswith(":0"):
+        # any free port was asked for, and this is the one
+        url = f"{url[:-1]}{port}"
     variables = {
         "BASE_URL": url,
         "API_KEY": demo.values["developer_api_key"],
