@@ -12,9 +12,9 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -50,7 +50,8 @@ async def main(options: argparse.Namespace) -> int:
         async with asyncio.timeout(_LONGEST_SECONDS), AsyncExitStack() as stack:
             verdict, kills, more = await _drill(stack, folder, options)
     except (NoRecovery, Unacceptable, Refused, TimeoutError, ExceptionGroup) as problem:
-        traceback.print_exception(problem)
+        for reason in sorted({f"{type(leaf).__name__}: {leaf}" for leaf in _leaves(problem)}):
+            print(reason)
         print(f"the drill could not be finished; what the servers said is in {folder}")
         return 1
     _report(verdict, kills, {"seconds": round(time.monotonic() - began, 1), "seed": options.seed, **more})
@@ -59,6 +60,12 @@ async def main(options: argparse.Namespace) -> int:
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def _leaves(problem: BaseException) -> list[BaseException]:
+    if isinstance(problem, BaseExceptionGroup):
+        return [leaf for one in cast("BaseExceptionGroup", problem).exceptions for leaf in _leaves(one)]
+    return [problem]
 
 
 async def _drill(
