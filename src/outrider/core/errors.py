@@ -24,6 +24,7 @@ class ErrorKind(StrEnum):
     UNAVAILABLE = "unavailable"
     UPSTREAM = "upstream"
     TOO_EXPENSIVE = "too_expensive"
+    INTERNAL = "internal"
 
 
 class AppError(Exception):

@@ -19,40 +19,64 @@ from uuid import UUID
 import asyncpg
 
 from outrider.core import log
-from outrider.core.errors import Unavailable
+from outrider.core.database.pools import Connection
+from outrider.core.errors import AppError, ErrorKind, Unavailable
 from outrider.core.metrics import Metrics
 from outrider.events import cross_tenant
-from outrider.events.values import Answer, Append, Flushed, Verdict
+from outrider.events.values import Answer, Append, Flushed, NewIdentity, Verdict
 
 _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KNOWN_LIMIT = 200_000
+_ODD_TRIES = 3
 # The statement may have run although its answer was lost, or did surely not run: both are safe to replay.
 _LOST = (
     OSError,
+    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
-    asyncpg.CannotConnectNowError,
     asyncpg.LockNotAvailableError,
-    TimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+)
+# Some item's data is at fault: the transaction was rolled back, or the values did not even leave this process.
+_BAD_DATA = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    TypeError,
+    OverflowError,
 )
 
 
-class PoisonedItem(Exception):
-    """The database refused this item's data; it was tried alone and nothing of it was written."""
+class PoisonedItem(AppError):
+    """Something went wrong on our side; nothing was written.
+
+    The database refused the data of one item, which was tried alone. What it said is in the log only.
+    """
+
+    kind = ErrorKind.INTERNAL
+    code = "INTERNAL_ERROR"
 
 
 @dataclass(frozen=True, slots=True)
 class AppendLimits:
-    """Bounds of the queue (refused with `Unavailable`), of a flush, and of a caller's patience."""
+    """Bounds of the queue (refused with `Unavailable`), of a flush, and of patience.
+
+    `answer_seconds` is a caller's, `call_seconds` the appender's with one call (longer than the server's own
+    limit of a statement), `closing_seconds` how long a stop waits for a database that is away.
+    """
 
     flush_items: int = 500
     flush_bytes: int = 4_000_000
     queue_items: int = 20_000
     queue_bytes: int = 64_000_000
     answer_seconds: float = 5.0
+    call_seconds: float = 16.0
+    closing_seconds: float = 5.0
 
 
 @dataclass(slots=True)
@@ -92,29 +116,39 @@ class Appender:
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._known_types: set[tuple[UUID, str]] = set()
-        self._known_identities: set[UUID] = set()
+        self._known_identities: dict[UUID, tuple[str | None, str | None]] = {}
+        self._under_way: list[_Waiting] = []
 
     def start(self) -> None:
         """Begin to flush; needs a running loop."""
         self._task = asyncio.create_task(self._run(), name="appender")
 
     async def close(self) -> None:
-        """Write what is queued, then stop; later appends are refused."""
+        """Write what is queued, then stop; later appends are refused, and so is what could not be written."""
         self._is_closing = True
         self._wake.set()
         if self._task is not None:
-            await self._task
-        if self._connection is not None:
-            self._connection.terminate()
+            _, unfinished = await asyncio.wait({self._task}, timeout=self._limits.closing_seconds)
+            for task in unfinished:
+                task.cancel()
+                log.error("append.given_up", outcome="failed", items=len(self._under_way) + len(self._queue))
+        for waiting in (*self._under_way, *self._queue):
+            _resolve_error(waiting.future, Unavailable("The server is stopping."))
+        self._drop_connection()
 
     @property
     def queued(self) -> int:
         """Items that wait for their flush."""
         return len(self._queue)
 
-    def is_known_identity(self, platform_user_id: UUID) -> bool:
-        """Whether this process has seen the platform user committed."""
-        return platform_user_id in self._known_identities
+    def is_known_identity(self, identity: NewIdentity) -> bool:
+        """Whether this process has seen the platform user committed, with what is told of it now."""
+        known = self._known_identities.get(identity.platform_user_id)
+        return (
+            known is not None
+            and identity.name in {None, known[0]}
+            and identity.profile_picture_url in {None, known[1]}
+        )
 
     async def append(self, item: Append, *, patience: float | None = -1.0) -> Answer:
         """Write one item; returns after its commit.
@@ -144,15 +178,14 @@ class Appender:
     def _admit(self, item: Append, size: int) -> None:
         if self._is_closing:
             raise Unavailable("The server is stopping.")
-        if not item.is_new_fact:
-            return
-        if (
+        if item.is_new_fact and not self._effects.has_disk_space():
+            raise Unavailable("The disk is nearly full; nothing new is accepted.")
+        # the ends of attempts are bounded by their slots, and losing one would mean to attempt it again
+        if item.outcome is None and (
             len(self._queue) >= self._limits.queue_items
             or self._queued_bytes + size > self._limits.queue_bytes
         ):
             raise Unavailable("The server is overloaded; try again.")
-        if not self._effects.has_disk_space():
-            raise Unavailable("The disk is nearly full; nothing new is accepted.")
 
     async def _run(self) -> None:
         while True:
@@ -162,7 +195,14 @@ class Appender:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            await self._flush(self._take(), is_replay=False)
+            self._under_way = self._take()
+            try:
+                await self._flush(self._under_way, is_replay=False)
+            except Exception as error:  # noqa: BLE001 -- whatever this is, the next flush must come
+                log.exception("append.broken", error)
+                for waiting in self._under_way:
+                    _resolve_error(waiting.future, PoisonedItem())
+            self._under_way = []
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -181,37 +221,48 @@ class Appender:
         return batch
 
     async def _flush(self, batch: list[_Waiting], *, is_replay: bool) -> None:
-        if not batch:
-            return
         tries = 0
-        while True:
+        while batch:
+            connection = await self._connected(batch, tries)
+            if connection is None:
+                tries += 1
+                if not is_replay:
+                    # nothing was sent yet: who gave up meanwhile gets nothing written
+                    batch = [waiting for waiting in batch if not waiting.future.done()]
+                continue
             try:
-                await self._write(batch, is_replay=is_replay)
-                return
-            except _LOST as error:
+                written = await self._write(connection, batch, is_replay=is_replay)
+            except Exception as error:  # noqa: BLE001 -- what it means is judged below
+                if not _is_worth_repeating(error, tries, is_replay=is_replay):
+                    await self._halve(batch, error, is_replay=is_replay)
+                    return
                 is_replay = True
                 self._drop_connection()
-                log.warning("append.interrupted", outcome="replaying", reason=str(error), items=len(batch))
-                await asyncio.sleep(_RECONNECT_SECONDS[min(tries, len(_RECONNECT_SECONDS) - 1)])
+                await self._pause("append.interrupted", error, tries, batch)
                 tries += 1
-            except (asyncpg.PostgresError, ValueError, TypeError, OverflowError) as error:
-                await self._halve(batch, error, is_replay=is_replay)
+            else:
+                self._tell(batch, *written)
                 return
+
+    async def _pause(self, what: str, error: Exception, tries: int, batch: list[_Waiting]) -> None:
+        log.warning(what, outcome="replaying", reason=f"{type(error).__name__}: {error}", items=len(batch))
+        await asyncio.sleep(_RECONNECT_SECONDS[min(tries, len(_RECONNECT_SECONDS) - 1)])
 
     async def _halve(self, batch: list[_Waiting], error: Exception, *, is_replay: bool) -> None:
         if len(batch) == 1:
             log.error(
                 "append.poisoned", outcome="refused", reason=str(error), event_id=batch[0].item.event_id
             )
-            _resolve_error(batch[0].future, PoisonedItem(str(error)))
+            _resolve_error(batch[0].future, PoisonedItem())
             return
         middle = len(batch) // 2
         await self._flush(batch[:middle], is_replay=is_replay)
         await self._flush(batch[middle:], is_replay=is_replay)
 
-    async def _write(self, batch: list[_Waiting], *, is_replay: bool) -> None:
+    async def _write(
+        self, connection: Connection, batch: list[_Waiting], *, is_replay: bool
+    ) -> tuple[Flushed, list[int], list[UUID | None]]:
         started = monotonic()
-        connection = await self._connected()
         items = [waiting.item for waiting in batch]
         types = {(event.application_id, event.event_type) for item in items for event in item.events}
         flushed, verdicts, stored_ids = await cross_tenant.append_batch(
@@ -219,27 +270,32 @@ class Appender:
             items,
             is_replay=is_replay,
             notify=self._effects.notify_text(),
-            is_known_identity=self._known_identities.__contains__,
+            is_known_identity=self.is_known_identity,
             new_types=sorted(types - self._known_types),
             patterns=self._patterns(items, {name for _, name in types}),
+            timeout=self._limits.call_seconds,
         )
-        self._remember(items, types, verdicts)
-        self._count(flushed, verdicts, monotonic() - started)
-        self._effects.on_flushed(flushed)
+        self._remember(flushed.items)
+        self._count(flushed, len(items), monotonic() - started)
+        return flushed, verdicts, stored_ids
+
+    def _tell(
+        self, batch: list[_Waiting], flushed: Flushed, verdicts: list[int], stored_ids: list[UUID | None]
+    ) -> None:
+        try:
+            self._effects.on_flushed(flushed)
+        except Exception as error:  # noqa: BLE001 -- it is committed, and the callers must hear of it
+            log.exception("append.unheard", error)
         for waiting, verdict, stored_id in zip(batch, verdicts, stored_ids, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(Answer(Verdict(verdict), stored_id))
 
-    def _count(self, flushed: Flushed, verdicts: Sequence[int], seconds: float) -> None:
+    def _count(self, flushed: Flushed, size: int, seconds: float) -> None:
         metrics = self._effects.metrics
-        metrics.append_batch_size.observe(len(flushed.items))
+        metrics.append_batch_size.observe(size)
         metrics.append_seconds.observe(seconds)
         metrics.sqlcalls_total.add("append")
-        events = sum(
-            len(item.events)
-            for item, verdict in zip(flushed.items, verdicts, strict=True)
-            if verdict == Verdict.APPENDED
-        )
+        events = sum(len(item.events) for item in flushed.items)
         if events:
             metrics.events_appended_total.add(by=events)
 
@@ -251,21 +307,27 @@ class Appender:
             (name, pattern) for name in sorted(names) for pattern in self._effects.candidate_patterns(name)
         ]
 
-    def _remember(
-        self, items: Sequence[Append], types: set[tuple[UUID, str]], verdicts: Sequence[int]
-    ) -> None:
+    def _remember(self, written: Sequence[Append]) -> None:
         if len(self._known_types) > _KNOWN_LIMIT:
             self._known_types.clear()
-        self._known_types |= types
         if len(self._known_identities) > _KNOWN_LIMIT:
             self._known_identities.clear()
-        for item, verdict in zip(items, verdicts, strict=True):
-            if verdict == Verdict.APPENDED:
-                self._known_identities.update(identity.platform_user_id for identity in item.identities)
+        for item in written:
+            self._known_types.update((event.application_id, event.event_type) for event in item.events)
+            for identity in item.identities:
+                name, picture = self._known_identities.get(identity.platform_user_id, (None, None))
+                self._known_identities[identity.platform_user_id] = (
+                    identity.name or name,
+                    identity.profile_picture_url or picture,
+                )
 
-    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
+    async def _connected(self, batch: list[_Waiting], tries: int) -> Connection | None:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._effects.connect()
+            try:
+                self._connection = await self._effects.connect()
+            except (*_LOST, asyncpg.PostgresError) as error:
+                await self._pause("append.no_database", error, tries, batch)
+                return None
         return self._connection
 
     def _drop_connection(self) -> None:
@@ -275,13 +337,27 @@ class Appender:
             self._connection = None
 
 
+def _is_worth_repeating(error: Exception, tries: int, *, is_replay: bool) -> bool:
+    """Whether the same batch may succeed later; else one of its items is at fault."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        # the call whose answer was lost was still running, and has committed by now
+        return is_replay and tries < _ODD_TRIES
+    if isinstance(error, _BAD_DATA):
+        return False
+    # what is neither lost nor bad data is tried again, and then the culprit is looked for
+    return isinstance(error, _LOST) or tries < _ODD_TRIES
+
+
 RECEIPT_TYPES = frozenset({"message.sent", "message.delivered", "message.read", "message.failed"})
 
 
 def _size_of(item: Append) -> int:
-    return 256 + sum(
-        len(event.payload) + len(event.fragment or "") + len(event.raw or b"") + 256 for event in item.events
-    )
+    size = 256 + 128 * (len(item.edges) + len(item.targets)) + 512 * len(item.identities)
+    for event in item.events:
+        size += len(event.payload) + len(event.fragment or "") + len(event.raw or b"") + 256
+    if item.outcome is not None:
+        size += len(item.outcome.release_fragment or "") + len(item.outcome.detail or "")
+    return size
 
 
 def _give_up(future: "asyncio.Future[Answer]") -> None:

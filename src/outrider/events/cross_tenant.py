@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import asyncpg
-
-from outrider.events.values import Append, AppendedDelivery, Flushed
+from outrider.core.database.pools import Connection
+from outrider.events.values import Append, AppendedDelivery, Flushed, NewIdentity, Verdict
 
 # Across tenants because one commit serves all who wait; the function checks every target with its item's tenant.
 APPEND = """
@@ -17,14 +16,15 @@ from append_batch($1, $2, $3::append_item[], $4::append_target[], $5::append_ide
 
 
 async def append_batch(
-    connection: "asyncpg.Connection[asyncpg.Record]",
+    connection: Connection,
     items: Sequence[Append],
     *,
     is_replay: bool,
     notify: str | None,
-    is_known_identity: Callable[[UUID], bool],
+    is_known_identity: Callable[[NewIdentity], bool],
     new_types: Sequence[tuple[UUID, str]],
     patterns: Sequence[tuple[str, str]],
+    timeout: float,
 ) -> tuple[Flushed, list[int], list[UUID | None]]:
     """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
     numbered = [(number, item) for number, item in enumerate(items, 1)]
@@ -38,7 +38,7 @@ async def append_batch(
             (n, *identity)
             for n, item in numbered
             for identity in item.identities
-            if not is_known_identity(identity.platform_user_id)
+            if not is_known_identity(identity)
         ],
         [application_id for application_id, _ in new_types],
         [name for _, name in new_types],
@@ -49,11 +49,14 @@ async def append_batch(
         [(n, *item.message) for n, item in numbered if item.message is not None],
         [(n, *receipt) for n, item in numbered for receipt in item.receipts],
         [(n, *item.outcome) for n, item in numbered if item.outcome is not None],
+        timeout=timeout,
     )
     assert row is not None
     deliveries = [AppendedDelivery(*delivery) for delivery in row["deliveries"]]
-    flushed = Flushed(items, row["previous_position"], row["last_position"], deliveries)
-    return flushed, row["verdicts"], row["stored_ids"]
+    verdicts: list[int] = row["verdicts"]
+    written = [item for item, verdict in zip(items, verdicts, strict=True) if verdict == Verdict.APPENDED]
+    flushed = Flushed(written, row["previous_position"], row["last_position"], deliveries)
+    return flushed, verdicts, row["stored_ids"]
 
 
 def _item_row(item: Append) -> tuple[object, ...]:

@@ -203,7 +203,11 @@ class AppendedDelivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """One commit: the items in it and the work that it made. `previous_position` None: it had no events."""
+    """One commit: the items that it wrote and the work that it made.
+
+    What was refused (duplicate, conflict, missing target, stale) is not among the items. `previous_position`
+    None: there were no events.
+    """
 
     items: Sequence[Append]
     previous_position: int | None

@@ -19,6 +19,7 @@ STATUS: Final[Mapping[ErrorKind, int]] = {
     ErrorKind.UNAVAILABLE: 503,
     ErrorKind.UPSTREAM: 502,
     ErrorKind.TOO_EXPENSIVE: 400,
+    ErrorKind.INTERNAL: 500,
 }
 INVALID: Final = "VALIDATION_ERROR"
 INTERNAL: Final = "INTERNAL_ERROR"
