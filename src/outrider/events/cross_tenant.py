@@ -1,6 +1,7 @@
 """The append: one call writes what callers of many tenants want; each row of it names its tenant."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from outrider.core.database.pools import Connection
@@ -28,6 +29,7 @@ async def append_batch(
 ) -> tuple[Flushed, list[int], list[UUID | None]]:
     """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
     numbered = [(number, item) for number, item in enumerate(items, 1)]
+    rows = _event_rows(numbered)
     row = await connection.fetchrow(
         APPEND,
         is_replay,
@@ -44,10 +46,10 @@ async def append_batch(
         [name for _, name in new_types],
         [event_type for event_type, _ in patterns],
         [pattern for _, pattern in patterns],
-        [(n, *event) for n, item in numbered for event in item.events],
+        rows.events,
         [(n, *edge) for n, item in numbered for edge in item.edges],
-        [(n, *item.message) for n, item in numbered if item.message is not None],
-        [(n, *receipt) for n, item in numbered for receipt in item.receipts],
+        rows.messages,
+        rows.receipts,
         [(n, *item.outcome) for n, item in numbered if item.outcome is not None],
         timeout=timeout,
     )
@@ -57,6 +59,32 @@ async def append_batch(
     written = [item for item, verdict in zip(items, verdicts, strict=True) if verdict == Verdict.APPENDED]
     flushed = Flushed(written, row["previous_position"], row["last_position"], deliveries)
     return flushed, verdicts, row["stored_ids"]
+
+
+@dataclass(slots=True)
+class _EventRows:
+    """Events with what stands beside them; the sets name each other by their numbers, from 1."""
+
+    events: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
+    messages: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
+    receipts: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
+
+
+def _event_rows(numbered: Sequence[tuple[int, Append]]) -> _EventRows:
+    rows = _EventRows()
+    for n, item in numbered:
+        message = item.message
+        if message is not None:
+            rows.messages.append(message)
+        numbers: dict[UUID, int] = {}
+        for event in item.events:
+            is_message = message is not None and event.id == message.id
+            rows.events.append((n, *event, len(rows.messages) if is_message else None))
+            numbers[event.id] = len(rows.events)
+        for receipt in item.receipts:
+            number = numbers[receipt.event_id] if receipt.event_id is not None else None
+            rows.receipts.append((n, number, *receipt[1:]))
+    return rows
 
 
 def _item_row(item: Append) -> tuple[object, ...]:

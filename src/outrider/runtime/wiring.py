@@ -1,20 +1,17 @@
 """Builds the process: the only module that names concrete adapters, handlers and pools."""
 
-import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from outrider.core import log
 from outrider.core.config import Settings
 from outrider.core.database.listening import Listener
-from outrider.core.database.pools import Database, connect, open_database
+from outrider.core.database.pools import STEADY_PLANS, Database, connect, open_database
 from outrider.core.disk import DiskWatch
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
 from outrider.core.metrics import Metrics
 from outrider.core.outgoing import OutgoingHttp
 from outrider.core.sealing import Sealer, open_sealer
-from outrider.core.targets import refusal_of
 from outrider.dispatch.dispatcher import DispatchEffects, Dispatcher
 from outrider.dispatch.lanes import LaneLimits
 from outrider.dispatch.starting import StartMarker
@@ -25,6 +22,7 @@ from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
+from outrider.platforms.host_check import PublicHosts
 from outrider.platforms.registry import Registry
 from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
@@ -92,7 +90,7 @@ async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
     hub = _Hub(process_id, waiters)
     appender = Appender(
         AppendEffects(
-            connect=lambda: connect(dsn, statement_timeout="15s", lock_timeout="10s"),
+            connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
             candidate_patterns=candidate_patterns,
             on_flushed=hub.on_flushed,
             notify_text=hub.notify_text,
@@ -214,28 +212,8 @@ class _SandboxDoor:
 
 
 def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
-    async def check_host(host: str, port: int, timeout_s: float) -> str | None:
-        return await _checked_address(
-            host, port, timeout_s, is_private_allowed=settings.allow_private_targets
-        )
-
-    return Registry.of(
-        [SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), SmtpAdapter(check_host)]
-    )
-
-
-async def _checked_address(host: str, port: int, timeout_s: float, *, is_private_allowed: bool) -> str | None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port)
-    except (OSError, TimeoutError, UnicodeError) as error:
-        log.warning("smtp.host_unknown", outcome="failed", host=host, reason=str(error))
-        return None
-    addresses = [str(entry[4][0]) for entry in found]
-    if is_private_allowed:
-        return addresses[0] if addresses else None
-    refused = [address for address in addresses if refusal_of(address) is not None]
-    return addresses[0] if addresses and not refused else None
+    smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
+    return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
 
 
 def _tenancy(

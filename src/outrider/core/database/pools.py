@@ -29,6 +29,9 @@ _STATEMENTS_CACHED = 1_000
 _STATEMENT_BYTES_CACHED = 256 * 1024
 _SESSION = {"application_name": "outrider", "timezone": "UTC", "jit": "off"}
 _DURABILITY = ("fsync", "full_page_writes")
+# Plans are cached for long, and often made while a table is nearly empty: only those are allowed that stay
+# right while it grows, row by row through an index.
+STEADY_PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _OLDEST_SERVER = 180_000
 
 
@@ -90,12 +93,13 @@ async def open_database(dsn: str, *, reads: int = 8, settings: int = 4, system: 
         reads=await _pool(
             dsn,
             reads,
+            **STEADY_PLANS,
             plan_cache_mode="force_generic_plan",
             statement_timeout=str(READ_TIMEOUT_MS),
             default_transaction_read_only="on",
         ),
         settings=await _pool(dsn, settings, role=TENANT_ROLE, synchronous_commit="on", lock_timeout="5s"),
-        system=await _pool(dsn, system, synchronous_commit="on"),
+        system=await _pool(dsn, system, synchronous_commit="on", **STEADY_PLANS),
     )
 
 

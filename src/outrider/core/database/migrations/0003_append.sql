@@ -3,6 +3,10 @@
 -- An *item* is what one caller wants, all or nothing; rows of the other sets name their item by its number
 -- (from 1). Each set is ordered by its key before it is written, so that two processes cannot deadlock, and
 -- folded to one row a key, so that one key twice in a batch is an ordinary case.
+--
+-- Plans are made once and must stay right while tables grow from nothing: the appender's session has no
+-- sequential scans and no hash or merge joins, so every look-up goes row by row through an index, and sets are
+-- joined by subscript, not by search.
 
 create type append_item as (application_id uuid, event_id uuid, scope text, key text, request_hash bytea, key_hours integer);
 create type append_target as (item integer, kind text, id uuid);
@@ -11,14 +15,16 @@ create type append_identity as (
   name text, profile_picture_url text, is_system boolean, created_at timestamptz);
 create type append_event as (
   item integer, application_id uuid, id uuid, event_type text, payload text, origin_event_id uuid,
-  ordering_key bigint, fragment text, is_held boolean, raw bytea, raw_headers text);
+  ordering_key bigint, fragment text, is_held boolean, raw bytea, raw_headers text, message integer);
 create type append_edge as (item integer, event_id uuid, id uuid, edge_type text, target_type text, target_id uuid);
+-- The message that an event is; the event names it by its number in p_messages.
 create type append_message as (
-  item integer, id uuid, connection_id uuid, platform_user_id uuid, shard smallint, ordering_key bigint,
+  id uuid, connection_id uuid, platform_user_id uuid, shard smallint, ordering_key bigint,
   due_at timestamptz, expires_at timestamptz);
--- What is told of a platform's message: state null only names our event by its external id.
+-- What is told of a platform's message: state null only names our event by its external id. `event` is the
+-- number of the child event in p_events, null for none.
 create type append_receipt as (
-  item integer, event_id uuid, connection_id uuid, external_id text, message_id uuid, state smallint,
+  item integer, event integer, connection_id uuid, external_id text, message_id uuid, state smallint,
   happened_at timestamptz, error text);
 -- The end of one attempt. epoch null: a caller that is no dispatcher (cancel), allowed only before the row is due.
 create type append_outcome as (
@@ -67,6 +73,7 @@ declare
   freed_events append_event[] := '{}';
   freed_receipts append_receipt[] := '{}';
   applied integer[];
+  number integer;
   r record;
 begin
   verdicts := array_fill(0::smallint, array[size]);
@@ -89,8 +96,8 @@ begin
   -- a target of another tenant is a missing one
   if cardinality(p_targets) > 0 then
     for r in
-      select t.item, t.id from unnest(p_targets) t
-      join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+      select t.item, t.id
+      from unnest(p_targets) t cross join lateral (select (p_items[t.item]).application_id) i
       where ok[t.item] and not case t.kind
         when 'connection' then exists (select from connections c
           where c.application_id = i.application_id and c.id = t.id and c.status = 'active')
@@ -120,8 +127,11 @@ begin
     for r in
       select i.n, k.event_id, k.request_hash is not distinct from i.request_hash as is_same
       from unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n)
-      join once_keys k on k.application_id = i.application_id and k.scope = i.scope and k.key = i.key
-      where ok[i.n] and k.event_id <> i.event_id
+      cross join lateral (
+        select * from once_keys k
+        where k.application_id = i.application_id and k.scope = i.scope and k.key = i.key limit 1
+      ) k
+      where i.key is not null and ok[i.n] and k.event_id <> i.event_id
     loop
       ok[r.n] := false;
       verdicts[r.n] := case when r.is_same then 1 else 2 end;
@@ -130,22 +140,27 @@ begin
   end if;
 
   if cardinality(p_outcomes) > 0 then
-    perform from delivery_queue q
-      join unnest(p_outcomes) o on q.shard = o.shard and q.position = o.position and q.id = o.delivery_id
-      order by q.shard, q.position, q.id for update of q;
+    perform from (select o.* from unnest(p_outcomes) o order by o.shard, o.position, o.delivery_id) o
+      cross join lateral (
+        select from delivery_queue q
+        where q.shard = o.shard and q.position = o.position and q.id = o.delivery_id for update
+      ) q;
     with allowed as materialized (
       select distinct on (o.shard, o.position, o.delivery_id)
-        o.*, q.application_id, q.kind, q.event_id, q.target_id
+        o.*, q.tid, q.application_id, q.kind, q.event_id, q.target_id
       from unnest(p_outcomes) o
-      join delivery_queue q on q.shard = o.shard and q.position = o.position and q.id = o.delivery_id
-      join shards s on s.shard = o.shard
+      cross join lateral (
+        select q.ctid as tid, q.* from delivery_queue q
+        where q.shard = o.shard and q.position = o.position and q.id = o.delivery_id limit 1
+      ) q
+      cross join lateral (select s.epoch from shards s where s.shard = o.shard limit 1) s
       where ok[o.item] and case
         when o.epoch is null then q.state in ('ready', 'in_doubt') and q.due_at > clock_timestamp()
         else s.epoch = o.epoch end
       order by o.shard, o.position, o.delivery_id, o.item
     ), ended as (
-      delete from delivery_queue q using allowed a
-      where a.final_state is not null and q.shard = a.shard and q.position = a.position and q.id = a.delivery_id
+      delete from delivery_queue q
+      where q.ctid = any (array(select a.tid from allowed a where a.final_state is not null))
     ), history as (
       insert into deliveries (application_id, id, kind, event_id, target_id, state, reason, attempts, finished_at)
       select a.application_id, a.delivery_id, a.kind, a.event_id, a.target_id, a.final_state, a.reason, a.number,
@@ -154,39 +169,46 @@ begin
     ), postponed as (
       update delivery_queue q set state = a.next_state, attempts = a.number, due_at = a.due_at
       from allowed a
-      where a.final_state is null and q.shard = a.shard and q.position = a.position and q.id = a.delivery_id
+      where q.ctid = any (array(select a.tid from allowed a where a.final_state is null)) and a.tid = q.ctid
     ), tries as (
       insert into attempts (application_id, delivery_id, number, result, started_at, duration_ms, status_code,
         detail, retry_at)
       select a.application_id, a.delivery_id, a.number, a.result, a.started_at, a.duration_ms, a.status_code,
         a.detail, case when a.final_state is null then a.due_at end
       from allowed a where a.started_at is not null
+    ), held as materialized (
+      select q.ctid as tid
+      from allowed a cross join lateral (
+        select q.ctid from delivery_queue q
+        where q.application_id = a.application_id and q.event_id = a.event_id and q.state = 'held' offset 0
+      ) q
+      where a.release_fragment is not null
     ), opened as (
       update delivery_queue q set state = 'ready', due_at = clock_timestamp()
-      from allowed a
-      where a.release_fragment is not null and q.application_id = a.application_id and q.event_id = a.event_id
-        and q.state = 'held'
+      where q.ctid = any (array(select h.tid from held h))
       returning q.*
+    ), spread as (
+      update fan_outs f set is_held = false
+      where f.is_held and (f.application_id, f.event_id) in (
+        select a.application_id, a.event_id from allowed a where a.release_fragment is not null)
+      returning f.application_id, f.event_id
     ), frozen as (
       insert into frozen_bodies (application_id, event_id, fragment)
       select distinct on (a.application_id, a.event_id) a.application_id, a.event_id, a.release_fragment
       from allowed a
       where a.release_fragment is not null and (
         exists (select from opened p where p.application_id = a.application_id and p.event_id = a.event_id)
-        or exists (select from fan_outs f where f.application_id = a.application_id and f.event_id = a.event_id))
+        or exists (select from spread f where f.application_id = a.application_id and f.event_id = a.event_id))
       on conflict do nothing
-    ), spread as (
-      update fan_outs f set is_held = false from allowed a
-      where a.release_fragment is not null and f.application_id = a.application_id and f.event_id = a.event_id
     )
     select
       (select array_agg(a.item) from allowed a),
       coalesce((select array_agg(row(o.application_id, o.shard, o.position, o.id, o.kind, o.event_id, o.target_id,
         o.ordering_key, null, o.due_at, o.expires_at)::appended_delivery order by o.position) from opened o), '{}')
     into applied, deliveries;
-    for r in select o.item from unnest(p_outcomes) o where ok[o.item] and not o.item = any (coalesce(applied, '{}')) loop
-      ok[r.item] := false;
-      verdicts[r.item] := 4;
+    for number in select o.item from unnest(p_outcomes) o where ok[o.item] except select unnest(applied) loop
+      ok[number] := false;
+      verdicts[number] := 4;
     end loop;
   end if;
 
@@ -199,8 +221,7 @@ begin
   if cardinality(p_identities) > 0 then
     insert into users (application_id, id, name, is_system, created_at)
     select distinct on (i.application_id, d.user_id) i.application_id, d.user_id, d.name, d.is_system, d.created_at
-    from unnest(p_identities) d
-    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = d.item
+    from unnest(p_identities) d cross join lateral (select (p_items[d.item]).application_id) i
     where ok[d.item] order by i.application_id, d.user_id, d.item
     on conflict do nothing;
     insert into platform_users (application_id, id, user_id, connection_id, external_id, name, profile_picture_url,
@@ -208,26 +229,21 @@ begin
     select distinct on (i.application_id, d.platform_user_id)
       i.application_id, d.platform_user_id, d.user_id, d.connection_id, d.external_id, d.name, d.profile_picture_url,
       d.created_at
-    from unnest(p_identities) d
-    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = d.item
+    from unnest(p_identities) d cross join lateral (select (p_items[d.item]).application_id) i
     where ok[d.item] order by i.application_id, d.platform_user_id, d.item
     on conflict do nothing;
   end if;
 
   if cardinality(p_edges) > 0 then
     insert into edges (application_id, event_id, id, edge_type, target_type, target_id)
-    select i.application_id, g.event_id, g.id, g.edge_type, g.target_type, g.target_id
-    from unnest(p_edges) g
-    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = g.item
-    where ok[g.item];
+    select (p_items[g.item]).application_id, g.event_id, g.id, g.edge_type, g.target_type, g.target_id
+    from unnest(p_edges) g where ok[g.item];
   end if;
 
   if cardinality(p_messages) > 0 then
     insert into messages (application_id, id, connection_id, platform_user_id)
-    select i.application_id, m.id, m.connection_id, m.platform_user_id
-    from unnest(p_messages) m
-    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = m.item
-    where ok[m.item];
+    select e.application_id, e.id, (p_messages[e.message]).connection_id, (p_messages[e.message]).platform_user_id
+    from unnest(p_events) e where e.message is not null and ok[e.item];
   end if;
 
   if cardinality(p_receipts) > 0 then
@@ -235,53 +251,59 @@ begin
     insert into external_messages as x (application_id, connection_id, external_id, event_id)
     select i.application_id, t.connection_id, t.external_id,
       (array_agg(t.message_id order by t.item) filter (where t.message_id is not null))[1]
-    from unnest(p_receipts) t
-    join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
+    from unnest(p_receipts) t cross join lateral (select (p_items[t.item]).application_id) i
     where ok[t.item] and t.external_id is not null
     group by 1, 2, 3 order by 1, 2, 3
     on conflict (application_id, connection_id, external_id) do update set event_id = excluded.event_id
       where x.event_id is null;
 
-    -- receipts of messages that we do not know: their events wait for their origin
-    insert into parked_receipts (application_id, connection_id, external_id, event_id, event_type, payload, fragment,
-      raw, raw_headers, state, happened_at, error)
-    select e.application_id, t.connection_id, t.external_id, e.id, e.event_type, e.payload, e.fragment,
-      e.raw, e.raw_headers, t.state, t.happened_at, t.error
-    from unnest(p_receipts) t
-    join unnest(p_events) e on e.id = t.event_id
-    join external_messages x on x.application_id = e.application_id and x.connection_id = t.connection_id
-      and x.external_id = t.external_id
-    where ok[t.item] and t.message_id is null and x.event_id is null;
-
-    select coalesce(array_agg(row(e.item, e.application_id, e.id, e.event_type, e.payload,
-      coalesce(e.origin_event_id, x.event_id), e.ordering_key, e.fragment, e.is_held, e.raw, e.raw_headers
-      )::append_event order by e.n), '{}')
-    into fresh_events
-    from unnest(p_events) with ordinality e(item, application_id, id, event_type, payload, origin_event_id,
-      ordering_key, fragment, is_held, raw, raw_headers, n)
-    left join unnest(p_receipts) t on t.event_id = e.id and t.message_id is null
-    left join external_messages x on x.application_id = e.application_id and x.connection_id = t.connection_id
-      and x.external_id = t.external_id
-    where t.event_id is null or x.event_id is not null;
+    -- a receipt's event gets its origin, or waits for it
+    for r in
+      select t.event, t.connection_id, t.external_id, t.state, t.happened_at, t.error, x.event_id as message_id
+      from unnest(p_receipts) t cross join lateral (
+        select x.event_id from external_messages x
+        where x.application_id = (p_items[t.item]).application_id and x.connection_id = t.connection_id
+          and x.external_id = t.external_id limit 1
+      ) x
+      where ok[t.item] and t.message_id is null
+    loop
+      if r.message_id is not null then
+        fresh_events[r.event].origin_event_id := r.message_id;
+      else
+        insert into parked_receipts (application_id, connection_id, external_id, event_id, event_type, payload,
+          fragment, raw, raw_headers, state, happened_at, error)
+        select e.application_id, r.connection_id, r.external_id, e.id, e.event_type, e.payload, e.fragment, e.raw,
+          e.raw_headers, r.state, r.happened_at, r.error
+        from (select (p_events[r.event]).*) e;
+        fresh_events[r.event].item := -1;
+      end if;
+    end loop;
 
     if exists (select from unnest(p_receipts) t where t.message_id is not null and t.external_id is not null) then
-      with freed as (
-        delete from parked_receipts p using (
-          select distinct x.application_id, x.connection_id, x.external_id, x.event_id
-          from unnest(p_receipts) t
-          join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
-          join external_messages x on x.application_id = i.application_id and x.connection_id = t.connection_id
-            and x.external_id = t.external_id
-          where ok[t.item] and x.event_id is not null
+      with known as materialized (
+        select distinct x.application_id, x.connection_id, x.external_id, x.event_id
+        from unnest(p_receipts) t cross join lateral (
+          select * from external_messages x
+          where x.application_id = (p_items[t.item]).application_id and x.connection_id = t.connection_id
+            and x.external_id = t.external_id limit 1
         ) x
-        where p.application_id = x.application_id and p.connection_id = x.connection_id
-          and p.external_id = x.external_id
-        returning p.*, x.event_id as message_id
+        where ok[t.item] and t.message_id is not null and x.event_id is not null
+      ), waiting as materialized (
+        select p.tid, k.event_id as message_id
+        from known k cross join lateral (
+          select p.ctid as tid from parked_receipts p
+          where p.application_id = k.application_id and p.connection_id = k.connection_id
+            and p.external_id = k.external_id offset 0
+        ) p
+      ), freed as (
+        delete from parked_receipts p using waiting w
+        where p.ctid = any (array(select w.tid from waiting w)) and w.tid = p.ctid
+        returning p.*, w.message_id
       )
       select
         coalesce(array_agg(row(0, f.application_id, f.event_id, f.event_type, f.payload, f.message_id, null,
-          f.fragment, false, f.raw, f.raw_headers)::append_event order by f.event_id), '{}'),
-        coalesce(array_agg(row(0, f.event_id, f.connection_id, f.external_id, f.message_id, f.state, f.happened_at,
+          f.fragment, false, f.raw, f.raw_headers, null)::append_event order by f.event_id), '{}'),
+        coalesce(array_agg(row(0, null, f.connection_id, f.external_id, f.message_id, f.state, f.happened_at,
           f.error)::append_receipt order by f.event_id), '{}')
       into freed_events, freed_receipts
       from freed f;
@@ -289,17 +311,17 @@ begin
       fresh_events := fresh_events || freed_events;
     end if;
 
-    with told as (
-      select i.application_id, coalesce(t.message_id, x.event_id) as message_id, t.external_id, t.state, t.happened_at, t.error
-      from unnest(p_receipts) t
-      join unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n) on i.n = t.item
-      left join external_messages x on x.application_id = i.application_id and x.connection_id = t.connection_id
-        and x.external_id = t.external_id
-      where ok[t.item] and t.state is not null
-      union all
-      select e.application_id, t.message_id, t.external_id, t.state, t.happened_at, t.error
-      from unnest(freed_receipts) t join unnest(freed_events) e on e.id = t.event_id
-    ), folded as (
+    -- one row at a time, in the order of the key: few, and locked in the same order by everybody
+    for r in
+      with told as (
+        select (p_items[t.item]).application_id, coalesce(t.message_id, (fresh_events[t.event]).origin_event_id) as message_id,
+          t.external_id, t.state, t.happened_at, t.error
+        from unnest(p_receipts) t where ok[t.item] and t.state is not null
+        union all
+        select (freed_events[t.n]).application_id, t.message_id, t.external_id, t.state, t.happened_at, t.error
+        from unnest(freed_receipts) with ordinality
+          t(item, event, connection_id, external_id, message_id, state, happened_at, error, n)
+      )
       select application_id, message_id, max(state) as state, min(external_id) as external_id,
         min(happened_at) filter (where state = 1) as sent_at,
         min(happened_at) filter (where state = 2) as failed_at,
@@ -307,22 +329,18 @@ begin
         min(happened_at) filter (where state = 4) as read_at,
         (array_agg(error order by happened_at) filter (where error is not null))[1] as error
       from told where message_id is not null
-      group by application_id, message_id
-    ), locked as materialized (
-      select m.application_id, m.id from messages m
-      join folded f on f.application_id = m.application_id and f.message_id = m.id
-      order by m.application_id, m.id for update of m
-    )
-    update messages m set
-      state = greatest(m.state, f.state),
-      external_id = coalesce(m.external_id, f.external_id),
-      sent_at = least(m.sent_at, f.sent_at),
-      failed_at = least(m.failed_at, f.failed_at),
-      delivered_at = least(m.delivered_at, f.delivered_at),
-      read_at = least(m.read_at, f.read_at),
-      error = coalesce(m.error, f.error::json)
-    from folded f join locked l on l.application_id = f.application_id and l.id = f.message_id
-    where m.application_id = f.application_id and m.id = f.message_id;
+      group by application_id, message_id order by application_id, message_id
+    loop
+      update messages m set
+        state = greatest(m.state, r.state),
+        external_id = coalesce(m.external_id, r.external_id),
+        sent_at = least(m.sent_at, r.sent_at),
+        failed_at = least(m.failed_at, r.failed_at),
+        delivered_at = least(m.delivered_at, r.delivered_at),
+        read_at = least(m.read_at, r.read_at),
+        error = coalesce(m.error, r.error::json)
+      where m.application_id = r.application_id and m.id = r.message_id;
+    end loop;
   end if;
 
   if cardinality(fresh_events) > 0 then
@@ -334,7 +352,7 @@ begin
       select e.*, nextval('event_position') as position
       from (
         select e.* from unnest(fresh_events) with ordinality e(item, application_id, id, event_type, payload,
-          origin_event_id, ordering_key, fragment, is_held, raw, raw_headers, n)
+          origin_event_id, ordering_key, fragment, is_held, raw, raw_headers, message, n)
         where e.item = 0 or ok[e.item] order by e.n
       ) e
     ), logged as (
@@ -343,29 +361,33 @@ begin
     ), kept as (
       insert into raw_bodies (application_id, event_id, body, headers)
       select e.application_id, e.id, e.raw, e.raw_headers::json from fresh e where e.raw is not null
-    ), sends as (
-      insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key,
-        due_at, expires_at)
-      select e.application_id, m.shard, e.position, m.id, 'message', m.id, m.connection_id, m.ordering_key,
-        m.due_at, m.expires_at
-      from unnest(p_messages) m join fresh e on e.id = m.id
-      returning *
+    ), sends as materialized (
+      select e.application_id, m.shard, e.position, m.id, 'message' as kind, m.id as event_id,
+        m.connection_id as target_id, m.ordering_key, null::uuid as origin_event_id, m.due_at, m.expires_at
+      from fresh e cross join lateral (select (p_messages[e.message]).*) m
+      where e.message is not null
     ), wanted as materialized (
-      select w.*, count(*) over (partition by w.event_id) as matches from (
+      select w.*, uuidv7() as id, count(*) over (partition by w.event_id) as matches from (
         select distinct e.application_id, e.id as event_id, e.event_type, e.position, e.ordering_key, e.is_held,
-          s.subscription_id
+          e.origin_event_id, e.fragment, s.subscription_id
         from fresh e
         join unnest(p_pattern_types, p_pattern_names) t(event_type, pattern) on t.event_type = e.event_type
-        join subscription_patterns s on s.application_id = e.application_id and s.pattern = t.pattern
+        cross join lateral (
+          select s.subscription_id from subscription_patterns s
+          where s.application_id = e.application_id and s.pattern = t.pattern offset 0
+        ) s
       ) w
-    ), hooks as (
+    ), queued as (
       insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key, state,
-        due_at)
-      select w.application_id, shard_of(w.subscription_id), w.position, uuidv7(), 'webhook', w.event_id,
+        due_at, expires_at)
+      select s.application_id, s.shard, s.position, s.id, s.kind, s.event_id, s.target_id, s.ordering_key, 'ready',
+        s.due_at, s.expires_at
+      from sends s
+      union all
+      select w.application_id, shard_of(w.subscription_id), w.position, w.id, 'webhook', w.event_id,
         w.subscription_id, w.ordering_key, case when w.is_held then 'held' else 'ready' end,
-        case when w.is_held then 'infinity'::timestamptz end
+        case when w.is_held then 'infinity'::timestamptz end, null
       from wanted w where w.matches <= 16
-      returning *
     ), spread as (
       insert into fan_outs (application_id, position, event_id, event_type, ordering_key, is_held,
         after_subscription_id)
@@ -374,15 +396,20 @@ begin
       from wanted w where w.matches > 16
     ), frozen as (
       insert into frozen_bodies (application_id, event_id, fragment)
-      select e.application_id, e.id, e.fragment from fresh e
-      where not e.is_held and e.fragment is not null and e.id in (select w.event_id from wanted w)
+      select distinct w.application_id, w.event_id, w.fragment from wanted w
+      where not w.is_held and w.fragment is not null
     )
     select deliveries || coalesce(array_agg(row(d.application_id, d.shard, d.position, d.id, d.kind, d.event_id,
-      d.target_id, d.ordering_key, e.origin_event_id, d.due_at, d.expires_at)::appended_delivery
+      d.target_id, d.ordering_key, d.origin_event_id, d.due_at, d.expires_at)::appended_delivery
       order by d.position, d.id), '{}')
     into deliveries
-    from (select * from sends union all select * from hooks where state = 'ready') d
-    join fresh e on e.id = d.event_id;
+    from (
+      select * from sends
+      union all
+      select w.application_id, shard_of(w.subscription_id), w.position, w.id, 'webhook', w.event_id, w.subscription_id,
+        w.ordering_key, w.origin_event_id, null, null
+      from wanted w where w.matches <= 16 and not w.is_held
+    ) d;
 
     select s.last_value into last_position from event_position s;
     if p_notify is not null then
