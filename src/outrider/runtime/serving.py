@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from litestar import Litestar
 
 from outrider.core import log
 from outrider.core.config import Settings
@@ -37,18 +38,28 @@ class RunningServer:
 @asynccontextmanager
 async def running_server(settings: Settings, dsn: str, *, role: str = "all") -> AsyncGenerator[RunningServer]:
     """A server on a migrated database, answering until the block ends (port 0: any free one)."""
-    listening = _listen(settings.host, settings.port)
-    runtime = await open_runtime(settings, dsn, role=role)
-    maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
-    maintenance.start()
-    gate = Gate()
-    is_api = role != "worker"
-    app = build_app(
-        runtime,
-        developer_endpoint(runtime) if is_api else None,
-        inbound_endpoint(runtime) if is_api else None,
-        gate,
-    )
+    async with contextlib.AsyncExitStack() as stack:
+        listening = stack.enter_context(_listen(settings.host, settings.port))
+        runtime = await open_runtime(settings, dsn, role=role)
+        stack.push_async_callback(runtime.close)
+        maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
+        maintenance.start()
+        stack.callback(maintenance.close)
+        gate = Gate()
+        is_api = role != "worker"
+        app = build_app(
+            runtime,
+            developer_endpoint(runtime) if is_api else None,
+            inbound_endpoint(runtime) if is_api else None,
+            gate,
+        )
+        await stack.enter_async_context(_answering(app, listening, gate))
+        yield RunningServer(runtime, listening.getsockname()[1])
+
+
+@asynccontextmanager
+async def _answering(app: Litestar, listening: socket.socket, gate: Gate) -> AsyncGenerator[None]:
+    """Answer requests until the block ends, then answer what was accepted."""
     server = _Uvicorn(
         uvicorn.Config(
             app,
@@ -64,16 +75,15 @@ async def running_server(settings: Settings, dsn: str, *, role: str = "all") -> 
         )
     )
     serving = asyncio.create_task(server.serve([listening]), name="http")
+    started = asyncio.create_task(server.has_started.wait())
     try:
-        await server.has_started.wait()
-        yield RunningServer(runtime, listening.getsockname()[1])
+        await asyncio.wait({serving, started}, return_when=asyncio.FIRST_COMPLETED)
+        yield
     finally:
         gate.is_open = False
         server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-        maintenance.close()
-        await runtime.close()
+        started.cancel()
+        await serving
 
 
 async def serve(
