@@ -76,4 +76,5 @@ async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
         while line := (await process.stdout.readline()).decode():
             if words in line:
                 return line.rstrip("\n")
-    raise AssertionError(f"no line with {words!r}")
+    assert process.stderr is not None
+    raise AssertionError(f"no line with {words!r}: {(await process.stderr.read()).decode()[-2000:]}")

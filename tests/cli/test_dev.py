@@ -32,7 +32,7 @@ async def test_a_newcomer_can_use_what_dev_prints(shell: Shell) -> None:
         assert variables["BASE_URL"] == f"http://127.0.0.1:{port}"
         body = {"messages": [{"id": "m1", "from": "ada", "text": "Hello"}]}
         async with session.post(variables["WEBHOOK_URL"], json=body) as answer:
-            assert answer.status == 200
+            assert answer.status == 200, await answer.text()
         query = "{ platformConnections { id } events { edges { node { eventType } } } }"
         headers = {"Authorization": f"Bearer {variables['API_KEY']}"}
         async with session.post(variables["BASE_URL"], json={"query": query}, headers=headers) as answer:
