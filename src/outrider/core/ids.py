@@ -52,6 +52,10 @@ class IdClock:
         """Tell the database's time in milliseconds since 1970."""
         return time.time_ns() // 1_000_000 + self._offset_ms
 
+    def now(self) -> datetime:
+        """Tell the database's time, for what is due or expires."""
+        return datetime.now(UTC) + self._offset_ms * _MILLISECOND
+
     def new(self) -> uuid.UUID:
         """Make the next id."""
         tick = (time.time_ns() // 1_000_000 + self._offset_ms) << 12

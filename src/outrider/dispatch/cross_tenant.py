@@ -10,18 +10,16 @@ from outrider.core.database.pools import Connection, Pool
 from outrider.dispatch.values import QueueRow
 
 INSERT_PROCESS = """
-insert into processes (id, host, boot_id, pid, role) values ($1, $2, $3, $4, $5)
+insert into processes (id, host, boot_id, pid, start_ticks, role) values ($1, $2, $3, $4, $5, $6)
 on conflict (id) do nothing
 """
 DELETE_PROCESS = "delete from processes where id = $1"
-RELEASE_SHARDS = "update shards set owner_id = null where owner_id = $1"
+RELEASE_SHARDS = "update shards set owner_id = null where owner_id = $1 and shard <> all ($2::smallint[])"
 KEEP_SHARDS = """
 select shard, epoch, is_new, is_unclean, live_processes, live_workers, clock_timestamp() as now
 from keep_shards($1, make_interval(secs => $2), $3, $4::smallint[])
 """
-SELECT_NEIGHBOURS = """
-select id, pid, extract(epoch from started_at)::float8 as started from processes where boot_id = $1 and id <> $2
-"""
+SELECT_NEIGHBOURS = "select id, pid, start_ticks from processes where boot_id = $1 and id <> $2"
 FREE_DEAD = """
 with dead as (delete from processes where id = $1 returning id)
 update shards set owner_id = null where owner_id in (select id from dead)
@@ -30,6 +28,7 @@ update shards set owner_id = null where owner_id in (select id from dead)
 _COLUMNS = """q.application_id, q.shard, q.position, q.id, q.kind, q.event_id, q.target_id, q.ordering_key,
   q.state, q.attempts, q.due_at, q.expires_at"""
 
+# (select clock_timestamp()) is evaluated once, so that an index can use it.
 # Every shard goes forward from its own cursor; the dead prefix is never read again.
 SELECT_FORWARD = f"""
 select {_COLUMNS}
@@ -40,19 +39,23 @@ cross join lateral (
   order by q.position, q.id limit $4
 ) q
 """  # noqa: S608 -- a constant list of columns
+# A row whose cancellation is on its way to its commit is locked: it is looked at again the next time.
 SELECT_DUE = f"""
 select {_COLUMNS}
 from delivery_queue q
-where q.due_at > $1 and q.due_at <= clock_timestamp() and q.shard = any ($2::smallint[])
+where q.due_at > $1 and q.due_at <= (select clock_timestamp()) and q.shard = any ($2::smallint[])
   and q.state in ('ready', 'started')
 order by q.due_at, q.position limit $3
+for key share of q skip locked
 """  # noqa: S608 -- a constant list of columns
-# Heads of conversations that were deferred: what follows them waits, also under a new owner.
+# Heads of conversations that were deferred: what follows them waits, also under a new owner, and also where
+# their time came while nobody owned the shard.
 SELECT_DEFERRED_HEADS = """
-select q.target_id, q.ordering_key, q.id, q.due_at
+select q.target_id, q.ordering_key, q.id,
+  extract(epoch from q.due_at - (select clock_timestamp()))::float8 as remaining
 from delivery_queue q
-where q.shard = any ($1::smallint[]) and q.due_at > clock_timestamp() and q.due_at < 'infinity' and q.attempts > 0
-  and q.ordering_key is not null
+where q.shard = any ($1::smallint[]) and q.due_at < 'infinity' and q.attempts > 0 and q.ordering_key is not null
+  and q.state in ('ready', 'started')
 order by q.due_at limit 20000
 """
 MARK_STARTED = """
@@ -66,7 +69,7 @@ SELECT_AGE = """
 select count(*) as depth, coalesce(extract(epoch from clock_timestamp() - min(
   coalesce(q.due_at, uuid_extract_timestamp(q.event_id)))), 0)::float8 as age
 from (select due_at, event_id from delivery_queue
-  where (due_at is null or due_at <= clock_timestamp()) limit 100000) q
+  where (due_at is null or due_at <= (select clock_timestamp())) limit 100000) q
 """
 SELECT_FAN_OUTS = (
     "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"
@@ -74,15 +77,17 @@ SELECT_FAN_OUTS = (
 EXPAND_FAN_OUT = "select expand_fan_out($1, $2, $3, $4, $5)"
 
 
-async def insert_process(pool: Pool, process: UUID, host: str, boot_id: str, pid: int, role: str) -> None:
+async def insert_process(
+    pool: Pool, process: UUID, *, host: str, boot_id: str, pid: int, start_ticks: int, role: str
+) -> None:
     """Join the processes that share the shards."""
-    await pool.execute(INSERT_PROCESS, process, host, boot_id, pid, role)
+    await pool.execute(INSERT_PROCESS, process, host, boot_id, pid, start_ticks, role)
 
 
-async def delete_process(pool: Pool, process: UUID) -> None:
-    """Leave: hand back every shard, cleanly, and stop counting."""
+async def delete_process(pool: Pool, process: UUID, unclean: Sequence[int]) -> None:
+    """Leave: hand back every shard, cleanly but for the unclean ones, and stop counting."""
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(RELEASE_SHARDS, process)
+        await connection.execute(RELEASE_SHARDS, process, list(unclean))
         await connection.execute(DELETE_PROCESS, process)
 
 
@@ -93,10 +98,10 @@ async def keep_shards(
     return await pool.fetch(KEEP_SHARDS, process, lease_seconds, is_worker, list(give))
 
 
-async def select_neighbours(pool: Pool, boot_id: str, process: UUID) -> list[tuple[UUID, int, float]]:
-    """Processes that run under the same kernel and pid namespace: (id, pid, start in Unix seconds)."""
+async def select_neighbours(pool: Pool, boot_id: str, process: UUID) -> list[tuple[UUID, int, int]]:
+    """Processes that run under the same kernel and pid namespace: (id, pid, start in the kernel's ticks)."""
     rows = await pool.fetch(SELECT_NEIGHBOURS, boot_id, process)
-    return [(row["id"], row["pid"], row["started"]) for row in rows]
+    return [(row["id"], row["pid"], row["start_ticks"]) for row in rows]
 
 
 async def free_dead(pool: Pool, process: UUID) -> None:
@@ -116,8 +121,8 @@ async def select_due(pool: Pool, since: datetime, shards: Sequence[int], limit: 
     return [QueueRow(*row) for row in await pool.fetch(SELECT_DUE, since, list(shards), limit)]
 
 
-async def select_deferred_heads(pool: Pool, shards: Sequence[int]) -> list[tuple[UUID, int, UUID, datetime]]:
-    """Deferred work of ordered conversations: (target, ordering key, id, due)."""
+async def select_deferred_heads(pool: Pool, shards: Sequence[int]) -> list[tuple[UUID, int, UUID, float]]:
+    """Deferred work of ordered conversations: (target, ordering key, id, seconds until it is due)."""
     return [tuple(row) for row in await pool.fetch(SELECT_DEFERRED_HEADS, list(shards))]
 
 

@@ -7,6 +7,7 @@ promises at-least-once delivery and, per conversation, the order of acceptance.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,21 +21,26 @@ from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant
-from outrider.dispatch.lanes import LaneLimits, Lanes
-from outrider.dispatch.leases import Beat, Leases
+from outrider.dispatch.lanes import HEAD_SECONDS, LaneLimits, Lanes
+from outrider.dispatch.leases import Beat, LeaseLimits, Leases
 from outrider.dispatch.values import Ended, Handler, QueueRow, Work
 from outrider.events.appending import Appender, PoisonedItem
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, Flushed, Verdict
 
-# No attempt runs longer than this; a new owner waits it out for the conversations of one that vanished.
-ATTEMPT_SECONDS = 25.0
+# No attempt runs longer than this. In conversations the limit is shorter: there a new owner waits it out before
+# it goes on where an owner vanished.
+ATTEMPT_SECONDS = 66.0
+ORDERED_ATTEMPT_SECONDS = 25.0
 _POLL_SECONDS = 0.5
 _BACKSTOP_SECONDS = 2.0
 _SHARD_LOADED = 2_000
 _READ_ROWS = 200
 _DUE_ROWS = 1_000
-_DUE_OVERLAP = timedelta(seconds=15)
-_BROKEN_RETRY = timedelta(seconds=60)
+# Longer than any commit takes: a due time is decided before the commit that makes it visible.
+_DUE_OVERLAP = timedelta(seconds=20)
+_BROKEN_RETRY_SECONDS = 60
+_BROKEN_RETRY_MAX_SECONDS = 3_600
+_NO_DATABASE_RETRY_SECONDS = 2
 _FAN_OUT_CHUNK = 500
 _FIRST_ID = UUID(int=0)
 _LAST_ID = UUID(int=(1 << 128) - 1)
@@ -54,13 +60,17 @@ class _Shard:
 
 @dataclass(frozen=True, slots=True)
 class DispatchEffects:
-    """What the dispatcher needs from outside; `candidate_patterns` as for the appender."""
+    """What the dispatcher needs from outside; `candidate_patterns` as for the appender.
+
+    `database_now` tells the database's time, with the offset that `set_clock_offset` is told of.
+    """
 
     pool: Pool
     appender: Appender
     handlers: Mapping[str, Handler]
     candidate_patterns: Callable[[str], tuple[str, ...]]
     set_clock_offset: Callable[[int], None]
+    database_now: Callable[[], datetime]
     metrics: Metrics
 
 
@@ -68,22 +78,29 @@ class Dispatcher:
     """One per process that works; see the module."""
 
     def __init__(
-        self, effects: DispatchEffects, process: UUID, *, role: str, limits: LaneLimits | None = None
+        self,
+        effects: DispatchEffects,
+        process: UUID,
+        *,
+        role: str,
+        limits: LaneLimits | None = None,
+        lease_limits: LeaseLimits | None = None,
     ) -> None:
         self._effects = effects
         self._lanes = Lanes(limits)
         self._shards: dict[int, _Shard] = {}
-        self.leases = Leases(effects.pool, process, role=role, on_beat=self._on_beat)
+        self.leases = Leases(effects.pool, process, role=role, on_beat=self._on_beat, limits=lease_limits)
         self._known_until = 0
         self._committed = 0
         self._is_reading = False
         self._during_read: list[Flushed] = []
         self._finished: set[UUID] = set()
         self._due_since = datetime.fromtimestamp(0, UTC)
+        self._is_due_reset = False
         self._is_forward_wanted = True
         self._read_forward_at = 0.0
         self._wake = asyncio.Event()
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[asyncio.Task[None], Work] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -101,10 +118,14 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         if self._attempts:
-            await asyncio.wait(self._attempts, timeout=patience)
-        for task in self._attempts:
+            await asyncio.wait(list(self._attempts), timeout=patience)
+        cut = dict(self._attempts)
+        for task in cut:
             task.cancel()
-        await self.leases.close()
+        if cut:
+            log.warning("dispatch.cut_off", outcome="failed", attempts=len(cut))
+            await asyncio.wait(list(cut), timeout=1)
+        await self.leases.close({work.row.shard for work in cut.values()})
 
     @property
     def in_flight(self) -> int:
@@ -115,6 +136,7 @@ class Dispatcher:
         """Take this process's own appends, in commit order, without asking the database."""
         if flushed.last_position is not None:
             self._committed = max(self._committed, flushed.last_position)
+        self._unblock_cancelled(flushed)
         if self._is_reading:
             self._during_read.append(flushed)
         else:
@@ -124,19 +146,16 @@ class Dispatcher:
     def on_appended_elsewhere(self, position: int) -> None:
         """Another process committed up to `position`: read forward."""
         self._committed = max(self._committed, position)
-        self._is_forward_wanted = True
-        self._wake.set()
+        self._want_forward()
 
     def _hand_over(self, flushed: Flushed) -> None:
-        self._finished_by(flushed)
         first, last = flushed.previous_position, flushed.last_position
         is_gapless = first == self._known_until
         if first is not None and last is not None:
             if is_gapless:
                 self._known_until = last
             elif last > self._known_until:
-                self._is_forward_wanted = True
-                self._wake.set()
+                self._want_forward()
         if flushed.deliveries:
             self._take_handed(flushed, first, is_gapless=is_gapless)
 
@@ -148,10 +167,9 @@ class Dispatcher:
             shard = self._shards.get(delivery.shard)
             if shard is None or shard.is_leaving:
                 continue
-            is_released = delivery.due_at is not None
-            if is_released and not _is_due(delivery):
-                continue
-            if not is_released and (not is_gapless or shard.is_behind):
+            is_released = first is None or delivery.position <= first
+            if not is_released and (not is_gapless or shard.is_behind or delivery.due_at is not None):
+                # the reader finds it, the scheduled one at its time by the database's clock
                 continue
             if self._lanes.loaded_by_shard.get(delivery.shard, 0) >= _SHARD_LOADED:
                 if not is_released:
@@ -161,12 +179,14 @@ class Dispatcher:
             cargo = self._effects.handlers[delivery.kind].handed(items.get(delivery.event_id), delivery)
             self._lanes.add(Work(_row_of(delivery), shard.epoch, cargo), now)
 
-    def _finished_by(self, flushed: Flushed) -> None:
-        if self._is_reading:
-            self._finished.update(item.event_id for item in flushed.items if item.outcome is not None)
+    def _unblock_cancelled(self, flushed: Flushed) -> None:
+        for item in flushed.items:
+            if item.outcome is not None and item.outcome.epoch is None:
+                self._lanes.unblock(item.outcome.delivery_id, monotonic())
 
     def _on_beat(self, beat: Beat) -> None:
-        self._effects.set_clock_offset(beat.offset_ms)
+        if beat.offset_ms is not None:
+            self._effects.set_clock_offset(beat.offset_ms)
         for number in set(self._shards) - set(beat.owned):
             del self._shards[number]
             self._lanes.drop_shard(number)
@@ -179,8 +199,8 @@ class Dispatcher:
                 self._lanes.drop_shard(number)
             self._shards[number] = _Shard(epoch)
             if beat.taken.get(number):
-                self._lanes.quarantine(number, now + ATTEMPT_SECONDS)
-            self._due_since = datetime.fromtimestamp(0, UTC)
+                self._lanes.quarantine(number, now + ORDERED_ATTEMPT_SECONDS)
+            self._due_since, self._is_due_reset = datetime.fromtimestamp(0, UTC), True
             self._is_forward_wanted = True
         self._give_back_extras(beat.live_workers)
         self._wake.set()
@@ -198,24 +218,20 @@ class Dispatcher:
 
     async def _run(self) -> None:
         while True:
-            is_able = False
+            self._wake.clear()
             try:
-                is_able = bool(self._shards) and not self.leases.is_fenced
-                if is_able:
+                if self._shards and not self.leases.is_fenced:
                     await self._read()
-            except _TROUBLE as error:
-                log.warning(
-                    "dispatch.read_failed", outcome="failed", reason=f"{type(error).__name__}: {error}"
-                )
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next read must come
+                if isinstance(error, _TROUBLE):
+                    reason = f"{type(error).__name__}: {error}"
+                    log.warning("dispatch.read_failed", outcome="failed", reason=reason)
+                else:
+                    log.exception("dispatch.broken", error)
                 self._is_forward_wanted = True
                 await asyncio.sleep(_POLL_SECONDS)
-            self._wake.clear()
-            if is_able and self._is_forward_wanted:
-                continue
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
-            except TimeoutError:
-                continue
 
     async def _read(self) -> None:
         self._is_reading = True
@@ -237,6 +253,10 @@ class Dispatcher:
                 ):
                     self._hand_over(flushed)
             self._pump()
+
+    def _want_forward(self) -> None:
+        self._is_forward_wanted = True
+        self._wake.set()
 
     def _has_room_behind(self) -> bool:
         return any(
@@ -262,8 +282,9 @@ class Dispatcher:
             (number, *((shard.position, shard.last_id) if shard.is_behind else (self._known_until, _LAST_ID)))
             for number, shard in reading.items()
         ]
+        epochs = {number: shard.epoch for number, shard in reading.items()}
         rows = await cross_tenant.select_forward(self._effects.pool, cursors, _READ_ROWS)
-        await self._load(rows)
+        await self._load(rows, epochs)
         # commit order is position order: whatever is below a visible position was visible too
         until = max(until, self._known_until, max((row.position for row in rows), default=0))
         last_rows: dict[int, tuple[int, QueueRow]] = {}
@@ -276,32 +297,36 @@ class Dispatcher:
             shard.position, shard.last_id = (
                 (row.position, row.id) if shard.is_behind and row else (until, _LAST_ID)
             )
-            if shard.is_behind:
-                self._is_forward_wanted = self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
+            if shard.is_behind and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED:
+                self._want_forward()
         self._known_until = until
 
     async def _learn_deferred_heads(self, shards: list[int]) -> None:
-        now, wall = monotonic(), datetime.now(UTC)
-        for target_id, key, head, due_at in await cross_tenant.select_deferred_heads(
-            self._effects.pool, shards
-        ):
-            remaining = min((due_at - wall).total_seconds() + 1.0, 120.0)
-            self._lanes.block(target_id, key, head, now + remaining)
+        heads = await cross_tenant.select_deferred_heads(self._effects.pool, shards)
+        now = monotonic()
+        for target_id, key, head, remaining in heads:
+            # the head itself ends the wait once it is loaded
+            self._lanes.block(target_id, key, head, now + min(max(0.0, remaining) + 10.0, HEAD_SECONDS))
 
     async def _read_due(self) -> None:
-        owned = [number for number, shard in self._shards.items() if not shard.is_leaving]
-        if not owned:
+        epochs = {number: shard.epoch for number, shard in self._shards.items() if not shard.is_leaving}
+        if not epochs:
             return
-        rows = await cross_tenant.select_due(self._effects.pool, self._due_since, owned, _DUE_ROWS)
-        await self._load(rows)
+        since, self._is_due_reset = self._due_since, False
+        asked_at = self._effects.database_now()
+        rows = await cross_tenant.select_due(self._effects.pool, since, list(epochs), _DUE_ROWS)
+        await self._load(rows, epochs)
+        if self._is_due_reset:
+            # a shard came while this was read: its rows are older than where this read began
+            return
         if len(rows) == _DUE_ROWS and rows[-1].due_at is not None:
-            self._due_since = max(self._due_since, rows[-1].due_at - timedelta(microseconds=1))
+            self._due_since = max(since, rows[-1].due_at - timedelta(microseconds=1))
             self._wake.set()
         else:
-            self._due_since = max(self._due_since, datetime.now(UTC) - _DUE_OVERLAP)
+            self._due_since = max(since, asked_at - _DUE_OVERLAP)
 
-    async def _load(self, rows: list[QueueRow]) -> None:
-        """Add rows that are not in memory and did not end while they were read."""
+    async def _load(self, rows: list[QueueRow], epochs: Mapping[int, int]) -> None:
+        """Add rows that are not in memory, did not end while they were read, and are still ours to attempt."""
         wanted: dict[str, list[QueueRow]] = {}
         for row in rows:
             if row.id not in self._lanes.loaded:
@@ -309,13 +334,12 @@ class Dispatcher:
         works: dict[UUID, Work] = {}
         for kind, kind_rows in wanted.items():
             for row, cargo in zip(kind_rows, await self._effects.handlers[kind].load(kind_rows), strict=True):
-                shard = self._shards.get(row.shard)
-                if shard is not None:
-                    works[row.id] = Work(row, shard.epoch, cargo)
+                works[row.id] = Work(row, epochs[row.shard], cargo)
         now = monotonic()
         for row in rows:
-            work = works.get(row.id)
-            if work is not None and row.id not in self._finished and row.shard in self._shards:
+            work, shard = works.get(row.id), self._shards.get(row.shard)
+            is_ours = shard is not None and not shard.is_leaving and shard.epoch == epochs[row.shard]
+            if work is not None and is_ours and row.id not in self._finished:
                 self._lanes.add(work, now)
         self._pump()
 
@@ -338,8 +362,8 @@ class Dispatcher:
         next_timer = self._lanes.wake(now)
         while (work := self._lanes.next(now)) is not None:
             task = asyncio.create_task(self._attempt(work))
-            self._attempts.add(task)
-            task.add_done_callback(self._attempts.discard)
+            self._attempts[task] = work
+            task.add_done_callback(self._attempts.pop)
         if next_timer is not None and (
             self._timer is None or self._timer.cancelled() or self._timer.when() > next_timer
         ):
@@ -357,20 +381,28 @@ class Dispatcher:
         verdict = Verdict.STALE
         try:
             ended = await self._ended(work)
-            answer = await self._effects.appender.append(ended.append, patience=None)
-            verdict = answer.verdict
+            try:
+                verdict = await self._recorded(ended)
+            except PoisonedItem as error:
+                log.error("delivery.not_recorded", outcome="failed", delivery_id=work.row.id)
+                ended = _broken(work, error, self._effects.database_now())
+                verdict = await self._recorded(ended)
         except (PoisonedItem, Unavailable) as error:
-            log.error("delivery.not_recorded", outcome="failed", reason=str(error), delivery_id=work.row.id)
+            log.error("delivery.left", outcome="failed", reason=str(error), delivery_id=work.row.id)
         finally:
             self._end(work, ended, verdict)
 
+    async def _recorded(self, ended: Ended) -> Verdict:
+        return (await self._effects.appender.append(ended.append, patience=None)).verdict
+
     async def _ended(self, work: Work) -> Ended:
+        limit = ATTEMPT_SECONDS if work.row.ordering_key is None else ORDERED_ATTEMPT_SECONDS
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with asyncio.timeout(limit):
                 return await self._effects.handlers[work.row.kind].attempt(work)
         except Exception as error:  # noqa: BLE001 -- a bug in a handler must not lose the work
             log.exception("delivery.broken", error, delivery_id=work.row.id)
-            return _broken(work, error)
+            return _broken(work, error, self._effects.database_now())
 
     def _end(self, work: Work, ended: Ended | None, verdict: Verdict) -> None:
         if self._is_reading:
@@ -392,10 +424,6 @@ class Dispatcher:
         self._pump()
 
 
-def _is_due(delivery: AppendedDelivery) -> bool:
-    return delivery.due_at is not None and delivery.due_at <= datetime.now(UTC) + timedelta(milliseconds=50)
-
-
 def _row_of(delivery: AppendedDelivery) -> QueueRow:
     return QueueRow(
         delivery.application_id,
@@ -413,10 +441,13 @@ def _row_of(delivery: AppendedDelivery) -> QueueRow:
     )
 
 
-def _broken(work: Work, error: Exception) -> Ended:
-    """A handler failed by itself: the work stays, and comes back in a minute."""
+def _broken(work: Work, error: Exception, now: datetime) -> Ended:
+    """A handler failed by itself: the work stays as it is, and comes back later and later."""
     row = work.row
-    now = datetime.now(UTC)
+    if isinstance(error, (Unavailable, *_TROUBLE)) and not isinstance(error, TimeoutError):
+        seconds = _NO_DATABASE_RETRY_SECONDS
+    else:
+        seconds = min(_BROKEN_RETRY_SECONDS * 2 ** min(row.attempts, 10), _BROKEN_RETRY_MAX_SECONDS)
     outcome = DeliveryOutcome(
         shard=row.shard,
         epoch=work.epoch,
@@ -426,8 +457,8 @@ def _broken(work: Work, error: Exception) -> Ended:
         result="broken",
         final_state=None,
         reason=None,
-        next_state="ready",
-        due_at=now + _BROKEN_RETRY,
+        next_state=None,
+        due_at=now + timedelta(seconds=seconds),
         started_at=now,
         duration_ms=0,
         status_code=None,

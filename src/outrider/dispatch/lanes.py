@@ -33,8 +33,10 @@ class LaneLimits:
 
 @dataclass(slots=True)
 class _Conversation:
+    """`current` is under way or next; `blocked_by` was deferred and goes first once it is back."""
+
     queue: deque[Work] = field(default_factory=deque)
-    is_busy: bool = False
+    current: UUID | None = None
     blocked_by: UUID | None = None
     blocked_until: float = 0.0
 
@@ -51,6 +53,7 @@ class _Target:
     breaker_level: int = 0
     turn: int = 0
     is_in_ring: bool = False
+    is_without_slot: bool = False
 
     @property
     def is_idle(self) -> bool:
@@ -72,7 +75,8 @@ class Lanes:
         self._limits = limits or LaneLimits()
         self._targets: dict[UUID, _Target] = {}
         self._ring: deque[_Target] = deque()
-        self._short_of_retry_slots: deque[_Target] = deque()
+        # targets that have nothing but retries while all slots for retries are taken
+        self._without_slot: deque[_Target] = deque()
         self._timers: list[tuple[float, int, UUID, int | None]] = []
         self._timer_number = 0
         self._in_flight = 0
@@ -95,7 +99,17 @@ class Lanes:
         """A conversation's head is deferred (learnt from the database under a new owner)."""
         conversation = self._target(target_id).conversations.setdefault(ordering_key, _Conversation())
         conversation.blocked_by = head
+        until = max(until, self._quarantined.get(shard_of(target_id), 0.0))
         self._hold(target_id, ordering_key, conversation, until)
+
+    def unblock(self, head: UUID, now: float) -> None:
+        """A deferred head will not come back: it was cancelled."""
+        for target in self._targets.values():
+            for ordering_key, conversation in list(target.conversations.items()):
+                if conversation.blocked_by == head:
+                    conversation.blocked_by = None
+                    conversation.blocked_until = self._quarantined.get(shard_of(target.id), 0.0)
+                    self._promote(target, ordering_key, conversation, now)
 
     def add(self, work: Work, now: float) -> None:
         """Take work that is due; known work is left as it is."""
@@ -109,14 +123,16 @@ class Lanes:
             self._offer(target, work)
             return
         conversation = target.conversations.get(row.ordering_key)
+        quarantined_until = self._quarantined.get(row.shard, 0.0)
         if conversation is None:
             conversation = target.conversations[row.ordering_key] = _Conversation()
-            until = self._quarantined.get(row.shard, 0.0)
-            if until > now:
-                self._hold(row.target_id, row.ordering_key, conversation, until)
+            if quarantined_until > now:
+                self._hold(row.target_id, row.ordering_key, conversation, quarantined_until)
         if conversation.blocked_by == row.id:
             conversation.blocked_by = None
             conversation.blocked_until = 0.0
+            if quarantined_until > now:
+                self._hold(row.target_id, row.ordering_key, conversation, quarantined_until)
             conversation.queue.appendleft(work)
         else:
             conversation.queue.append(work)
@@ -131,6 +147,7 @@ class Lanes:
             work = self._pick(target, now)
             if work is None:
                 target.is_in_ring = False
+                self._await_slot(target)
                 continue
             self._ring.append(target)
             target.in_flight += 1
@@ -152,19 +169,20 @@ class Lanes:
         self.in_flight_by_shard[row.shard] -= 1
         if row.attempts:
             self._retries_in_flight -= 1
-            while self._short_of_retry_slots:
-                self._enter_ring(self._short_of_retry_slots.popleft())
         target = self._target(row.target_id)
         target.in_flight -= 1
         self._judge(target, now, pause_seconds=pause_seconds, has_failed=has_failed)
         if row.ordering_key is not None and row.ordering_key in target.conversations:
             conversation = target.conversations[row.ordering_key]
-            conversation.is_busy = False
+            if conversation.current == row.id:
+                conversation.current = None
             if is_retried:
                 conversation.blocked_by = row.id
                 self._hold(row.target_id, row.ordering_key, conversation, now + HEAD_SECONDS)
             self._promote(target, row.ordering_key, conversation, now)
         self._enter_ring(target)
+        if row.attempts:
+            self._pass_slot_on(now)
         if target.is_idle:
             self._targets.pop(target.id, None)
 
@@ -216,30 +234,45 @@ class Lanes:
             target.is_in_ring = True
             self._ring.append(target)
 
+    def _await_slot(self, target: _Target) -> None:
+        """Remember who has only retries while all slots for them are taken: no end of its own will call it."""
+        is_waiting = target.retries and self._retries_in_flight >= self._limits.retry_slots
+        if is_waiting and not target.is_without_slot:
+            target.is_without_slot = True
+            self._without_slot.append(target)
+
+    def _pass_slot_on(self, now: float) -> None:
+        while self._without_slot:
+            target = self._without_slot.popleft()
+            target.is_without_slot = False
+            # who is paused or busy is called by its own timer or end
+            if target.retries and target.paused_until <= now and target.in_flight < self._limit_of(target):
+                self._enter_ring(target)
+                return
+
+    def _limit_of(self, target: _Target) -> int:
+        left_by_others = self._limits.slots - self._in_flight + target.in_flight
+        return 1 if target.failures >= _BREAKER_FAILURES else max(1, left_by_others // 2)
+
     def _pick(self, target: _Target, now: float) -> Work | None:
         if target.paused_until > now:
             return None
-        left_by_others = self._limits.slots - self._in_flight + target.in_flight
-        limit = 1 if target.failures >= _BREAKER_FAILURES else max(1, left_by_others // 2)
-        if target.in_flight >= limit:
+        if target.in_flight >= self._limit_of(target):
             return None
         target.turn += 1
         has_retry = bool(target.retries) and self._retries_in_flight < self._limits.retry_slots
         if has_retry and (not target.fresh or target.turn % _RETRY_TURN == 0):
             return target.retries.popleft()
-        if target.retries and not target.fresh:
-            self._short_of_retry_slots.append(target)
         return target.fresh.popleft() if target.fresh else None
 
     def _promote(self, target: _Target, ordering_key: int, conversation: _Conversation, now: float) -> None:
-        if conversation.is_busy:
-            return
-        if conversation.blocked_until > now:
+        if conversation.current is not None or conversation.blocked_until > now:
             return
         if conversation.queue:
-            conversation.is_busy = True
-            self._offer(target, conversation.queue.popleft())
-        elif conversation.blocked_until <= now:
+            work = conversation.queue.popleft()
+            conversation.current = work.row.id
+            self._offer(target, work)
+        else:
             target.conversations.pop(ordering_key, None)
 
     def _hold(self, target_id: UUID, ordering_key: int, conversation: _Conversation, until: float) -> None:

@@ -8,7 +8,8 @@ no attempt without a fresh heartbeat.
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,21 +22,31 @@ from outrider.core import log
 from outrider.core.database.pools import Pool
 from outrider.dispatch import cross_tenant
 
-BEAT_SECONDS = 1.0
-LEASE_SECONDS = 15.0
-FENCE_SECONDS = 5.0
 _DECLARED_DEAD = "OR001"
+_OFFSETS_KEPT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLimits:
+    """How often a process says that it lives, when it counts as gone, and when it stops by itself before that."""
+
+    beat_seconds: float = 1.0
+    lease_seconds: float = 15.0
+    fence_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a heartbeat learnt. `taken`: newly owned shards and whether their last owner vanished."""
+    """What a heartbeat learnt. `taken`: newly owned shards and whether their last owner vanished.
+
+    `offset_ms`: how far the database's clock is ahead of ours, None where this beat cannot tell.
+    """
 
     owned: dict[int, int]
     taken: dict[int, bool]
     live_processes: int
     live_workers: int
-    offset_ms: int
+    offset_ms: int | None
 
 
 def boot_id() -> str:
@@ -44,23 +55,44 @@ def boot_id() -> str:
     return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
 
 
-def has_ended(pid: int, started: float) -> bool:
-    """Whether the process that registered itself at `started` is gone (its pid may be another's by now)."""
+def start_ticks(pid: int) -> int | None:
+    """When a process of this machine was started, in the kernel's ticks since its boot; None if nothing tells."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rsplit(")", 1)[1].split()
     except (OSError, IndexError):
-        return not Path(f"/proc/{pid}").exists()
-    if fields[0] == "Z":
+        return None
+    # a zombie has ended, though nobody took note of it yet
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def has_ended(pid: int, ticks: int) -> bool:
+    """Whether the process that was started then is gone (its pid may be another's by now)."""
+    found = start_ticks(pid)
+    if found is not None:
+        return found != ticks
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return True
-    ticks = float(fields[19]) / os.sysconf("SC_CLK_TCK")
-    born = float(Path("/proc/stat").read_text("ascii").split("btime ")[1].split()[0]) + ticks
-    return born > started + 5.0
+    except OSError:
+        pass
+    return False
 
 
 class Leases:
     """The heartbeat of one process; see the module."""
 
-    def __init__(self, pool: Pool, process: UUID, *, role: str, on_beat: Callable[[Beat], None]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        process: UUID,
+        *,
+        role: str,
+        on_beat: Callable[[Beat], None],
+        limits: LeaseLimits | None = None,
+    ) -> None:
+        self._limits = limits or LeaseLimits()
+        self._offsets: deque[int] = deque(maxlen=_OFFSETS_KEPT)
         self._pool = pool
         self._process = process
         self._role = role
@@ -74,7 +106,7 @@ class Leases:
     @property
     def is_fenced(self) -> bool:
         """Whether attempts must not start: the last heartbeat is too old."""
-        return monotonic() - self._beaten_at > FENCE_SECONDS
+        return monotonic() - self._beaten_at > self._limits.fence_seconds
 
     async def start(self) -> None:
         """Join, take shards, and keep them."""
@@ -82,12 +114,16 @@ class Leases:
         await self._beat()
         self._task = asyncio.create_task(self._run(), name="leases")
 
-    async def close(self) -> None:
-        """Hand back every shard; what fails here is healed by the lease running out."""
+    async def close(self, unclean: Collection[int] = ()) -> None:
+        """Hand back every shard; what fails here is healed by the lease running out.
+
+        The next owner of an `unclean` shard reckons with attempts that are still under way.
+        """
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait({self._task}, timeout=1)
         try:
-            await asyncio.wait_for(cross_tenant.delete_process(self._pool, self._process), 3)
+            await asyncio.wait_for(cross_tenant.delete_process(self._pool, self._process, sorted(unclean)), 3)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("leases.not_released", outcome="failed", reason=str(error))
 
@@ -97,16 +133,24 @@ class Leases:
 
     async def _join(self) -> None:
         await cross_tenant.insert_process(
-            self._pool, self._process, socket.gethostname(), self._boot_id, os.getpid(), self._role
+            self._pool,
+            self._process,
+            host=socket.gethostname(),
+            boot_id=self._boot_id,
+            pid=os.getpid(),
+            start_ticks=start_ticks(os.getpid()) or 0,
+            role=self._role,
         )
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._limits.beat_seconds)
             try:
-                await asyncio.wait_for(self._beat(), FENCE_SECONDS)
+                await asyncio.wait_for(self._beat(), self._limits.fence_seconds)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("leases.beat_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 -- without the next heartbeat this process would be dead
+                log.exception("leases.broken", error)
 
     async def _beat(self) -> None:
         await self._bury_neighbours()
@@ -115,7 +159,7 @@ class Leases:
             rows = await cross_tenant.keep_shards(
                 self._pool,
                 self._process,
-                lease_seconds=LEASE_SECONDS,
+                lease_seconds=self._limits.lease_seconds,
                 is_worker=self._role != "api",
                 give=given,
             )
@@ -124,27 +168,27 @@ class Leases:
                 raise
             # paused for longer than the lease: the shards are somebody else's now
             await self._join()
-            self._on_beat(Beat({}, {}, 1, 1, 0))
+            self._give.clear()
+            self._on_beat(Beat({}, {}, 1, 1, None))
             return
         self._give.difference_update(given)
         self._beaten_at = monotonic()
-        beat = _beat_of(rows)
+        # an answer that took its time makes the database's clock look late, never early
+        self._offsets.append(round((rows[0]["now"] - datetime.now(UTC)).total_seconds() * 1000))
+        beat = _beat_of(rows, max(self._offsets))
         self.live_processes = beat.live_processes
         self._on_beat(beat)
 
     async def _bury_neighbours(self) -> None:
-        for process, pid, started in await cross_tenant.select_neighbours(
+        for process, pid, ticks in await cross_tenant.select_neighbours(
             self._pool, self._boot_id, self._process
         ):
-            if has_ended(pid, started):
+            if has_ended(pid, ticks):
                 await cross_tenant.free_dead(self._pool, process)
                 log.info("leases.freed", outcome="ok", process_id=process, pid=pid)
 
 
-def _beat_of(rows: list[asyncpg.Record]) -> Beat:
+def _beat_of(rows: list[asyncpg.Record], offset_ms: int) -> Beat:
     owned = {row["shard"]: row["epoch"] for row in rows if row["shard"] is not None}
     taken = {row["shard"]: row["is_unclean"] for row in rows if row["is_new"]}
-    offset = rows[0]["now"] - datetime.now(UTC)
-    return Beat(
-        owned, taken, rows[0]["live_processes"], rows[0]["live_workers"], round(offset.total_seconds() * 1000)
-    )
+    return Beat(owned, taken, rows[0]["live_processes"], rows[0]["live_workers"], offset_ms)

@@ -115,8 +115,9 @@ class Receipt(NamedTuple):
 class DeliveryOutcome(NamedTuple):
     """The end of one attempt, valid while the shard has this epoch and the work is unfinished.
 
-    `final_state` ends the work; else `next_state` and `due_at` say how it goes on. `release_fragment` frees
-    the webhooks that waited for the message's first attempt. epoch None: cancelled from outside.
+    `final_state` ends the work; else `next_state` (None: as it is) and `due_at` say how it goes on.
+    `release_fragment` frees the webhooks that waited for the message's first attempt. epoch None: cancelled
+    from outside.
     """
 
     shard: int

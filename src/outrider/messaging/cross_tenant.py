@@ -2,6 +2,7 @@
 and one poll serves every waiting caller of the process."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from outrider.core.database.pools import Pool
@@ -26,6 +27,7 @@ join messages m on m.application_id = w.application_id and m.id = w.event_id
 left join delivery_queue q on q.application_id = w.application_id and q.event_id = w.event_id and q.kind = 'message'
 where m.state > 0 or q.id is null or q.attempts > 0
 """
+SELECT_FIRST_ATTEMPT = "select min(started_at) from attempts where application_id = $1 and delivery_id = $2"
 
 
 async def load_outbound(pool: Pool, keys: Sequence[tuple[UUID, UUID]]) -> list[OutboundCargo | None]:
@@ -42,3 +44,9 @@ async def select_attempted(pool: Pool, keys: Sequence[tuple[UUID, UUID]]) -> lis
     """Of the messages asked for, those whose first attempt has ended."""
     rows = await pool.fetch(SELECT_ATTEMPTED, [key[0] for key in keys], [key[1] for key in keys])
     return [shown_result(row["event_id"], row["state"], row["external_id"], row["error"]) for row in rows]
+
+
+async def select_first_attempt(pool: Pool, application_id: UUID, delivery_id: UUID) -> datetime | None:
+    """When a delivery was first attempted."""
+    found: datetime | None = await pool.fetchval(SELECT_FIRST_ATTEMPT, application_id, delivery_id)
+    return found

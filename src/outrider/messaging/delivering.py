@@ -8,12 +8,14 @@ from time import monotonic
 from typing import assert_never, cast
 
 from outrider.core import log
+from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
+from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
 from outrider.dispatch.values import Ended, QueueRow, Work
 from outrider.events.values import Append, AppendedDelivery
 from outrider.messaging import cross_tenant, recording
-from outrider.messaging.recording import Attempt
+from outrider.messaging.recording import Attempt, lifetime_end
 from outrider.messaging.values import OutboundCargo
 from outrider.platforms.base import (
     Adapter,
@@ -30,6 +32,10 @@ from outrider.platforms.registry import Registry
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 
 SANDBOX = "sandbox"
+# Together with an adapter's own limit these stay below the dispatcher's limit of an attempt.
+_PREPARE_SECONDS = 1.2
+_FIND_SECONDS = 2.5
+_UNMARKED_SECONDS = 2.0
 # Far enough for "until somebody decides", and still a time that every client can read.
 _FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -57,17 +63,23 @@ class MessageHandler:
 
     async def attempt(self, work: Work) -> Ended:
         """Call the provider once and turn its outcome into what to record."""
-        started_at, began = datetime.now(UTC), monotonic()
-        cargo = work.cargo
-        if not isinstance(cargo, OutboundCargo):
-            (cargo,) = await cross_tenant.load_outbound(
-                self.pool, [(work.row.application_id, work.row.event_id)]
-            )
-        entry = await self.connections.get(work.row.application_id, work.row.target_id)
+        started_at, began = self.ids.now(), monotonic()
+        cargo, entry = await self._prepared(work)
         outcome = await self._outcome(work, cargo, entry)
         attempt = Attempt(work, cargo, started_at, round((monotonic() - began) * 1000))
         _log(attempt, entry, outcome)
-        return self._ended(attempt, entry, outcome)
+        return await self._ended(attempt, entry, outcome)
+
+    async def _prepared(self, work: Work) -> tuple[OutboundCargo | None, ConnectionEntry | None]:
+        try:
+            async with asyncio.timeout(_PREPARE_SECONDS):
+                cargo = work.cargo
+                if not isinstance(cargo, OutboundCargo):
+                    (cargo,) = await self.load([work.row])
+                entry = await self.connections.get(work.row.application_id, work.row.target_id)
+        except TimeoutError:
+            raise Unavailable from None
+        return cargo if isinstance(cargo, OutboundCargo) else None, entry
 
     async def _outcome(
         self, work: Work, cargo: OutboundCargo | None, entry: ConnectionEntry | None
@@ -76,26 +88,32 @@ class MessageHandler:
             return Rejected(FailureCode.UNKNOWN, "The message is no longer in the log.")
         if entry is None or not entry.is_active:
             return Rejected(FailureCode.ACCOUNT_ERROR, "The connection was deleted or disabled.")
-        expires_at = work.row.expires_at
-        if expires_at is not None and expires_at <= datetime.now(UTC):
-            return Rejected(FailureCode.EXPIRED, "The message expired before it could be sent.")
         adapter = self._adapter(cargo, entry)
         if adapter is None:
             return Rejected(FailureCode.ACCOUNT_ERROR, f"The provider {entry.provider} is not installed.")
         outbound = _outbound(work, cargo)
         if work.row.state == "started":
             # its last owner vanished during the call
-            return await adapter.find_outcome(outbound, entry.context) or InDoubt(
-                "The process ended during the call."
-            )
-        if entry.in_doubt_policy == "hold" and not await self.mark_started(work):
-            return Deferred(None, "The shard was handed to another process.")
+            return await _found(adapter, outbound, entry) or InDoubt("The process ended during the call.")
+        expires_at = work.row.expires_at
+        if expires_at is not None and expires_at <= self.ids.now():
+            return Rejected(FailureCode.EXPIRED, "The message expired before it could be sent.")
+        if entry.in_doubt_policy == "hold" and not await self._is_marked(work):
+            return Deferred(_UNMARKED_SECONDS, "The message could not be marked as started.")
         return await _sent(adapter, outbound, entry)
+
+    async def _is_marked(self, work: Work) -> bool:
+        try:
+            async with asyncio.timeout(_PREPARE_SECONDS):
+                return await self.mark_started(work)
+        except DATABASE_FAULTS as fault:
+            log.warning("message.unmarked", outcome="failed", reason=f"{type(fault).__name__}: {fault}")
+            return False
 
     def _adapter(self, cargo: OutboundCargo, entry: ConnectionEntry) -> Adapter | None:
         return self.registry.get(SANDBOX if cargo.payload.get("sandbox") is True else entry.provider)
 
-    def _ended(self, attempt: Attempt, entry: ConnectionEntry | None, outcome: Outcome) -> Ended:
+    async def _ended(self, attempt: Attempt, entry: ConnectionEntry | None, outcome: Outcome) -> Ended:
         match outcome:
             case Sent(external_id):
                 return Ended(recording.sent(self.ids, attempt, external_id))
@@ -103,15 +121,17 @@ class MessageHandler:
                 return Ended(recording.failed(self.ids, attempt, code, detail))
             case Deferred(retry_after, detail, pauses_connection):
                 pause = retry_after if pauses_connection else None
-                return self._postponed(attempt, entry, retry_after, detail, result="deferred", pause=pause)
+                return await self._postponed(
+                    attempt, entry, retry_after, detail, result="deferred", pause=pause
+                )
             case InDoubt(detail):
                 if entry is not None and entry.in_doubt_policy == "hold":
                     return Ended(recording.held(attempt, detail, _FOREVER))
-                return self._postponed(attempt, entry, None, detail, result="in_doubt", pause=None)
+                return await self._postponed(attempt, entry, None, detail, result="in_doubt", pause=None)
             case _:
                 assert_never(outcome)
 
-    def _postponed(
+    async def _postponed(
         self,
         attempt: Attempt,
         entry: ConnectionEntry | None,
@@ -124,13 +144,21 @@ class MessageHandler:
         wait = (
             retry_after if retry_after is not None else recording.retry_seconds(attempt.work.row.attempts + 1)
         )
-        due_at = datetime.now(UTC) + timedelta(seconds=wait)
-        adapter = self.registry.get(entry.provider) if entry is not None else None
-        hours = adapter.manifest.lifetime_hours if adapter is not None else 24
-        if due_at >= recording.lifetime_end(attempt, hours):
+        due_at = self.ids.now() + timedelta(seconds=wait)
+        if await self._is_too_late(attempt, entry, due_at):
             return Ended(recording.failed(self.ids, attempt, FailureCode.EXPIRED, detail, result=result))
         append = recording.postponed(attempt, due_at, detail, result=result)
         return Ended(append, retry_at=due_at, pause_seconds=pause, is_target_at_fault=False)
+
+    async def _is_too_late(self, attempt: Attempt, entry: ConnectionEntry | None, due_at: datetime) -> bool:
+        adapter = self.registry.get(entry.provider) if entry is not None else None
+        hours = adapter.manifest.lifetime_hours if adapter is not None else 24
+        row = attempt.work.row
+        if attempt.cargo is not None and due_at < lifetime_end(row, attempt.cargo.created_at, hours):
+            return False
+        # an old one may have been scheduled
+        first = await cross_tenant.select_first_attempt(self.pool, row.application_id, row.id)
+        return due_at >= lifetime_end(row, first or attempt.started_at, hours)
 
 
 async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) -> Outcome:
@@ -139,9 +167,24 @@ async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) ->
             outcome = await adapter.send(outbound, entry.context)
     except TimeoutError:
         outcome = InDoubt("The provider did not answer in time.")
-    if isinstance(outcome, InDoubt) and Capability.FIND_OUTCOME in adapter.manifest.capabilities:
-        return await adapter.find_outcome(outbound, entry.context) or outcome
+    except Exception as error:  # noqa: BLE001 -- a bug of an adapter: the request may have left
+        log.exception("message.broken", error, event_id=outbound.event_id, provider=entry.provider)
+        outcome = InDoubt(f"The provider's adapter failed ({type(error).__name__}).")
+    if isinstance(outcome, InDoubt):
+        return await _found(adapter, outbound, entry) or outcome
     return outcome
+
+
+async def _found(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) -> Sent | Rejected | None:
+    """What the provider says became of an attempt, None if it cannot tell."""
+    if Capability.FIND_OUTCOME not in adapter.manifest.capabilities:
+        return None
+    try:
+        async with asyncio.timeout(_FIND_SECONDS):
+            return await adapter.find_outcome(outbound, entry.context)
+    except Exception as error:  # noqa: BLE001 -- then the doubt stays
+        log.warning("message.doubt_stays", outcome="failed", reason=f"{type(error).__name__}: {error}")
+        return None
 
 
 def _outbound(work: Work, cargo: OutboundCargo) -> Outbound:

@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 
 from outrider.core.ids import IdClock, time_of
-from outrider.dispatch.values import Work
+from outrider.core.storable import shown_json
+from outrider.dispatch.values import QueueRow, Work
 from outrider.events.bodies import fragment, shown_time
 from outrider.events.values import Append, DeliveryOutcome, MessageState, NewEvent, Receipt
 from outrider.messaging.queries import QueuedMessage
@@ -39,6 +40,7 @@ def retry_seconds(number: int) -> int:
 def sent(ids: IdClock, attempt: Attempt, external_id: str) -> Append:
     """The platform took the message."""
     row = attempt.work.row
+    external_id = _storable(external_id)
     event_id = ids.new()
     at = time_of(event_id)
     payload = {"status": "sent", "external_message_id": external_id, "sent_at": shown_time(at)}
@@ -57,6 +59,7 @@ def failed(
 ) -> Append:
     """The message has failed for good."""
     row = attempt.work.row
+    detail = _storable(detail)
     child, receipt, folded = failure(ids, row.application_id, row.event_id, row.target_id, code, detail)
     return _ended(
         attempt,
@@ -70,6 +73,7 @@ def failed(
 
 def postponed(attempt: Attempt, due_at: datetime, detail: str, *, result: str) -> Append:
     """The message stays in the queue and comes back at `due_at`."""
+    detail = _storable(detail)
     return _ended(
         attempt,
         outcome=_outcome(attempt, result=result, next_state="ready", due_at=due_at, detail=detail),
@@ -79,6 +83,7 @@ def postponed(attempt: Attempt, due_at: datetime, detail: str, *, result: str) -
 
 def held(attempt: Attempt, detail: str, forever: datetime) -> Append:
     """Nobody knows whether the platform has the message: it waits for a decision by hand."""
+    detail = _storable(detail)
     return _ended(
         attempt,
         outcome=_outcome(attempt, result="in_doubt", next_state="in_doubt", due_at=forever, detail=detail),
@@ -163,14 +168,16 @@ def outbound_fragment(
     )
 
 
-def lifetime_end(attempt: Attempt, lifetime_hours: int) -> datetime:
-    """When the message stops being tried."""
-    accepted_at = attempt.work.row.due_at or attempt.started_at
-    if attempt.cargo is not None:
-        accepted_at = attempt.cargo.created_at
-    end = accepted_at + timedelta(hours=lifetime_hours)
-    expires_at = attempt.work.row.expires_at
-    return min(end, expires_at) if expires_at is not None else end
+def lifetime_end(row: QueueRow, since: datetime, lifetime_hours: int) -> datetime:
+    """When a message stops being tried, counted from `since`."""
+    end = since + timedelta(hours=lifetime_hours)
+    return end if row.expires_at is None else min(end, row.expires_at)
+
+
+def _storable(text: str) -> str:
+    """What a platform says, without the characters that the database cannot hold."""
+    shown = shown_json(text)
+    return shown if isinstance(shown, str) else ""
 
 
 def _child(
@@ -233,7 +240,8 @@ def _ended(
     folded: Mapping[str, object] | None = None,
 ) -> Append:
     row = attempt.work.row
-    if row.attempts == 0 and attempt.cargo is not None:
+    if attempt.cargo is not None:
+        # of several outcomes the first one frees; the first attempt may have ended without any
         released = outbound_fragment(row.application_id, row.event_id, attempt.cargo, folded or {})
         outcome = outcome._replace(release_fragment=released)
     return Append(

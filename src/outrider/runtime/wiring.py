@@ -125,6 +125,7 @@ async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
             handlers=handlers,
             candidate_patterns=candidate_patterns,
             set_clock_offset=ids.set_offset,
+            database_now=ids.now,
             metrics=metrics,
         ),
         process_id,

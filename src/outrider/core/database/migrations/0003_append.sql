@@ -83,11 +83,18 @@ begin
   if p_is_replay then
     for r in
       select i.n from unnest(p_items) with ordinality i(application_id, event_id, scope, key, request_hash, key_hours, n)
-      where exists (select from events e where e.application_id = i.application_id and e.id = i.event_id)
-         or exists (select from once_keys k where k.application_id = i.application_id and k.scope = i.scope
-                      and k.key = i.key and k.event_id = i.event_id)
-         or exists (select from unnest(p_outcomes) o join attempts a on a.application_id = i.application_id
-                      and a.delivery_id = o.delivery_id and a.number = o.number where o.item = i.n)
+      where case when exists (select from unnest(p_outcomes) o where o.item = i.n) then
+          -- the event of an outcome is the message's own, which was there before
+          exists (select from unnest(p_outcomes) o join attempts a on a.application_id = i.application_id
+            and a.delivery_id = o.delivery_id and a.number = o.number and a.started_at = o.started_at
+            where o.item = i.n)
+          or exists (select from unnest(p_outcomes) o join deliveries d on d.application_id = i.application_id
+            and d.id = o.delivery_id and d.state = o.final_state where o.item = i.n and o.started_at is null)
+        else
+          exists (select from events e where e.application_id = i.application_id and e.id = i.event_id)
+          or exists (select from once_keys k where k.application_id = i.application_id and k.scope = i.scope
+            and k.key = i.key and k.event_id = i.event_id)
+        end
     loop
       ok[r.n] := false;
     end loop;
@@ -167,7 +174,7 @@ begin
         clock_timestamp()
       from allowed a where a.final_state is not null
     ), postponed as (
-      update delivery_queue q set state = a.next_state, attempts = a.number, due_at = a.due_at
+      update delivery_queue q set state = coalesce(a.next_state, q.state), attempts = a.number, due_at = a.due_at
       from allowed a
       where q.ctid = any (array(select a.tid from allowed a where a.final_state is null)) and a.tid = q.ctid
     ), tries as (
@@ -215,23 +222,32 @@ begin
   if cardinality(p_type_names) > 0 then
     insert into event_types (application_id, name)
     select distinct t.application_id, t.name from unnest(p_type_applications, p_type_names) t(application_id, name)
+    where exists (select from unnest(p_events) e
+      where e.application_id = t.application_id and e.event_type = t.name and ok[e.item])
     order by 1, 2 on conflict do nothing;
   end if;
 
   if cardinality(p_identities) > 0 then
-    insert into users (application_id, id, name, is_system, created_at)
-    select distinct on (i.application_id, d.user_id) i.application_id, d.user_id, d.name, d.is_system, d.created_at
+    -- what is told last holds: a platform user's name follows, a user's is kept once there is one
+    insert into users as u (application_id, id, name, is_system, created_at)
+    select i.application_id, d.user_id, (array_agg(d.name order by d.item) filter (where d.name is not null))[1],
+      bool_or(d.is_system), min(d.created_at)
     from unnest(p_identities) d cross join lateral (select (p_items[d.item]).application_id) i
-    where ok[d.item] order by i.application_id, d.user_id, d.item
-    on conflict do nothing;
-    insert into platform_users (application_id, id, user_id, connection_id, external_id, name, profile_picture_url,
-      created_at)
-    select distinct on (i.application_id, d.platform_user_id)
-      i.application_id, d.platform_user_id, d.user_id, d.connection_id, d.external_id, d.name, d.profile_picture_url,
-      d.created_at
+    where ok[d.item] group by 1, 2 order by 1, 2
+    on conflict (application_id, id) do update set name = excluded.name
+      where u.name is null and excluded.name is not null;
+    insert into platform_users as u (application_id, id, user_id, connection_id, external_id, name,
+      profile_picture_url, created_at)
+    select i.application_id, d.platform_user_id, (array_agg(d.user_id))[1], (array_agg(d.connection_id))[1],
+      min(d.external_id), (array_agg(d.name order by d.item desc) filter (where d.name is not null))[1],
+      (array_agg(d.profile_picture_url order by d.item desc) filter (where d.profile_picture_url is not null))[1],
+      min(d.created_at)
     from unnest(p_identities) d cross join lateral (select (p_items[d.item]).application_id) i
-    where ok[d.item] order by i.application_id, d.platform_user_id, d.item
-    on conflict do nothing;
+    where ok[d.item] group by 1, 2 order by 1, 2
+    on conflict (application_id, id) do update set name = coalesce(excluded.name, u.name),
+      profile_picture_url = coalesce(excluded.profile_picture_url, u.profile_picture_url)
+      where (coalesce(excluded.name, u.name), coalesce(excluded.profile_picture_url, u.profile_picture_url))
+        is distinct from (u.name, u.profile_picture_url);
   end if;
 
   if cardinality(p_edges) > 0 then
