@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def newcomer() -> Generator[Shell]:
     """Somebody with an empty data directory, which the account of the bundled PostgreSQL can enter."""
     folder = Path(tempfile.mkdtemp(prefix="outrider-first-message-"))
@@ -36,7 +36,7 @@ def newcomer() -> Generator[Shell]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def variables(newcomer: Shell) -> AsyncGenerator[dict[str, str]]:
     """What `outrider dev` prints for another terminal, while it runs."""
     with socket.socket() as probe:
