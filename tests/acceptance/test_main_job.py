@@ -4,9 +4,7 @@ import json
 from urllib.parse import urlsplit
 
 from outrider.webhooks.signing import verify_outeract, verify_standard
-from tests.clients import Client, listener
-
-SECRET = "a-secret-that-has-more-than-32-characters"
+from tests.clients import SECRET, Client, listener
 
 
 async def test_somebody_writes_the_application_hears_and_answers(client: Client) -> None:
