@@ -206,6 +206,7 @@ def _report(verdict: Verdict, kills: list[Kill], more: dict[str, object]) -> Non
         "lost": verdict.lost,
         "kills": counts,
         "in_flight_at_kills": verdict.in_flight_at_kills,
+        "duplicated_after_kill_of": dict(sorted(verdict.duplicated_after.items())),
         "least_unfinished_at_a_kill": min((kill.unfinished for kill in kills), default=0),
         "longest_recovery_s": max((kill.seconds_to_recover for kill in kills), default=0.0),
         "violations": verdict.violations,

@@ -1,6 +1,7 @@
 """The promises, held against the evidence. A violation is a sentence; the drill fails on the first one."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -8,8 +9,10 @@ from bench.crash_drill.evidence import Arrivals, Evidence, Record
 from bench.crash_drill.traffic import Acknowledged
 from bench.crash_drill.victims import Kill
 
-# A request that was sent before a kill may be read by the sink a little after it.
+# A request that was sent before a kill may be read by the sink a little after it: at most so much to excuse one
+# repeat, and so much to be counted as in flight.
 _GRACE_SECONDS = 0.5
+_COUNTED_SECONDS = 0.1
 _SHOWN = 5
 
 
@@ -23,6 +26,7 @@ class Verdict:
     duplicated: int = 0
     lost: int = 0
     in_flight_at_kills: int = 0
+    duplicated_after: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def blame(self, what: str, cases: Iterable[str]) -> None:
@@ -93,6 +97,7 @@ def _check_repeats(verdict: Verdict, evidence: Evidence, kills: list[Kill]) -> N
     moments = [kill.at for kill in kills]
     for name, arrived in evidence.arrivals.items():
         verdict.duplicated += arrived.repeats
+        verdict.duplicated_after.update(_blamed_kills(arrived, kills))
         verdict.blame(
             f"{name} with several idempotency ids",
             (text for text, ids in arrived.ids.items() if len(ids) > 1),
@@ -116,10 +121,24 @@ def _unexplained(arrived: Arrivals, moments: list[float]) -> Iterator[str]:
 
 
 def _in_flight(arrived: Arrivals, records: dict[str, Record], moments: list[float]) -> int:
-    """Deliveries that had come to the sink at a kill and were not recorded yet, summed over the kills."""
+    """Attempts that had come to the sink before a kill, since the kill before it, and were recorded after it."""
     count = 0
+    spans = list(itertools.pairwise((0.0, *moments)))
     for text, times in arrived.times.items():
         ended = (records[name].finished_at.timestamp() for name in arrived.ids[text] if name in records)
         last = max(ended, default=float("inf"))
-        count += sum(times[0] - _GRACE_SECONDS <= moment < last for moment in moments)
+        count += sum(
+            any(before < at <= moment + _COUNTED_SECONDS for at in times) and moment < last
+            for before, moment in spans
+        )
     return count
+
+
+def _blamed_kills(arrived: Arrivals, kills: list[Kill]) -> Iterator[str]:
+    """For each repeat the victim of the first kill after the arrival before it."""
+    for times in arrived.times.values():
+        for before, after in itertools.pairwise(times):
+            between = (kill for kill in kills if before - _GRACE_SECONDS <= kill.at <= after)
+            first = next(between, None)
+            if first is not None:
+                yield first.victim
