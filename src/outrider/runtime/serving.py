@@ -20,6 +20,7 @@ from outrider.core.config import Settings
 from outrider.core.database import migrating
 from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
+from outrider.runtime.http_protocol import HttpProtocol
 from outrider.runtime.maintaining import Maintenance
 from outrider.runtime.surfaces import developer_endpoint, inbound_endpoint
 from outrider.runtime.wiring import Runtime, open_runtime
@@ -63,7 +64,7 @@ async def _answering(app: Litestar, listening: socket.socket, gate: Gate) -> Asy
     server = _Uvicorn(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=HttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
