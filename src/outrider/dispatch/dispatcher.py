@@ -173,11 +173,17 @@ class Dispatcher:
                 continue
             if self._lanes.loaded_by_shard.get(delivery.shard, 0) >= _SHARD_LOADED:
                 if not is_released:
-                    shard.is_behind = True
-                    shard.position, shard.last_id = first or 0, _LAST_ID
+                    self._fall_behind(shard, first or 0)
                 continue
             cargo = self._effects.handlers[delivery.kind].handed(items.get(delivery.event_id), delivery)
             self._lanes.add(Work(_row_of(delivery), shard.epoch, cargo), now)
+
+    @staticmethod
+    def _fall_behind(shard: _Shard, position: int) -> None:
+        """Memory is full for this shard: what comes after `position` is read when there is room again."""
+        if not shard.is_behind:
+            shard.is_behind = True
+            shard.position, shard.last_id = position, _LAST_ID
 
     def _unblock_cancelled(self, flushed: Flushed) -> None:
         for item in flushed.items:
@@ -273,6 +279,8 @@ class Dispatcher:
             for number, shard in self._shards.items()
             if not shard.is_leaving and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
         }
+        for number in self._shards.keys() - reading.keys():
+            self._fall_behind(self._shards[number], self._known_until)
         if not reading:
             return
         new = [number for number, shard in reading.items() if shard.position == 0]
