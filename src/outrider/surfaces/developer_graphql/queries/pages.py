@@ -40,7 +40,6 @@ class Page:
         self._columns = columns
         self._source = source
         self._node_type = node_type
-        self._size_at = compiling.statement.place(source.size)
         self._prefix = 0
         self._rows_at: int | None = None
         self._count_at: int | None = None
@@ -71,10 +70,10 @@ class Page:
     def _edges(self, selected: Selected) -> Render:
         row = self._compiling.statement.alias(self._node_type[0].lower())
         at = self._add_rows(row, self._edge(row, selected))
-        size_at, prefix = self._size_at, self._prefix
+        size, prefix = self._size, self._prefix
 
         def render(found: Row, arguments: Arguments, _call: Call) -> str:
-            rows = cast("list[str]", found[at])[: cast("int", arguments[size_at]) - 1]
+            rows = cast("list[str]", found[at])[: size(arguments)]
             return f"[{','.join([text[prefix:] for text in rows] if prefix else rows)}]"
 
         return render
@@ -92,6 +91,9 @@ class Page:
                     text.append(f'"{self._node_type}Edge"')
         return [*text, "}"]
 
+    def _size(self, arguments: Arguments) -> int:
+        return cast("int", arguments[self._compiling.statement.place(self._source.size)]) - 1
+
     def _add_rows(self, row: str, text: Text) -> int:
         start: Text = [Sql(self._source.kind.expression(row))] if self._prefix else []
         body = joined([*start, *text])
@@ -103,17 +105,17 @@ class Page:
     def _page_info(self, selected: Selected) -> list[Piece]:
         if self._rows_at is None:
             self._add_rows(self._compiling.statement.alias("c"), [])
-        at, size_at, prefix = cast("int", self._rows_at), self._size_at, self._prefix
+        at, size, prefix = cast("int", self._rows_at), self._size, self._prefix
 
         def has_next(found: Row, arguments: Arguments, _call: Call) -> str:
-            return _TRUE if len(cast("list[str]", found[at])) >= cast("int", arguments[size_at]) else _FALSE
+            return _TRUE if len(cast("list[str]", found[at])) > size(arguments) else _FALSE
 
         def start_cursor(found: Row, _arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])
             return f'"{rows[0][:prefix]}"' if rows else "null"
 
         def end_cursor(found: Row, arguments: Arguments, _call: Call) -> str:
-            rows = cast("list[str]", found[at])[: cast("int", arguments[size_at]) - 1]
+            rows = cast("list[str]", found[at])[: size(arguments)]
             return f'"{rows[-1][:prefix]}"' if rows else "null"
 
         members: dict[str, Piece] = {

@@ -63,7 +63,7 @@ def compile_created(compiling: Compiling, type_name: str, selected: Selected) ->
 
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
-    sql = f"select {', '.join(columns)}" if columns else None
+    sql = compiling.statement.finish(f"select {', '.join(columns)}") if columns else None
     return ReadPlan(sql, compiling.statement, tuple(_merged(pieces)), dict(compiling.scopes))
 
 

@@ -1,6 +1,7 @@
 """The statement that is being compiled: its parameters, and the one way to name a table."""
 
 import itertools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +30,9 @@ _TABLES: Final[Mapping[str, str]] = {
     "accounts": "{alias}.organisation_id = {organisation}",
 }
 
+# No text that is spliced in can hold this: names have none, and JSON and URLs escape it.
+_MARK: Final = re.compile("\0(\\d+)\0")
+
 Convert = Callable[[object], object]
 
 
@@ -54,11 +58,16 @@ class BadArgument(Exception):
 
 
 class Statement:
-    """Collects parameters and gives out aliases while SQL is put together. $1 is the application."""
+    """Collects parameters and gives out aliases while SQL is put together. $1 is the application.
+
+    A parameter is a mark in the text until the end, since not every one that was asked for is used.
+    """
 
     def __init__(self) -> None:
-        self.parameters: list[Parameter] = []
         self.key = ""
+        self._wanted: list[Parameter] = []
+        self._used: list[Parameter] = []
+        self._places: dict[str, int] = {}
         self._aliases = itertools.count(1)
         self._organisation = ""
         self._bound: dict[tuple[int, Convert | None], tuple[Operand, str]] = {}
@@ -78,33 +87,44 @@ class Statement:
     def organisation(self) -> str:
         """Give the parameter that holds the tenant's organisation."""
         if not self._organisation:
-            self._organisation = self._add(lambda call: call.actor.organisation_id, "uuid")
+            self._organisation = self._want(lambda call: call.actor.organisation_id, "uuid")
         return self._organisation
 
     def value(self, operand: Operand, sql_type: str, convert: Convert | None = None) -> str:
         """Give the parameter for a value; the same value is sent once."""
         known = self._bound.get((id(operand), convert))
         if known is None:
-            parameter = self._add(_reader(self.key, operand, convert), sql_type)
+            parameter = self._want(_reader(self.key, operand, convert), sql_type)
             # The operand is kept so that its id stays its own.
             known = self._bound[id(operand), convert] = (operand, parameter)
         return known[1]
 
-    def place(self, parameter: str) -> int:
-        """Tell where among the arguments a parameter's value is."""
-        return int(parameter[1:].split("::", 1)[0]) - 1
-
     def created(self, name: str, sql_type: str) -> str:
         """Give the parameter for what only the operation before the read knows."""
-        return self._add(lambda call: (call.created or {}).get(name), sql_type)
+        return self._want(lambda call: (call.created or {}).get(name), sql_type)
+
+    def finish(self, sql: str) -> str:
+        """Number the parameters that the text uses."""
+        return _MARK.sub(self._number, sql)
+
+    def place(self, parameter: str) -> int:
+        """Tell where among the arguments a used parameter's value is."""
+        return self._places[parameter[: parameter.index("::")]]
 
     def arguments(self, call: Call) -> list[object]:
-        """Give the values of all parameters at a request, or raise `BadArgument`."""
-        return [call.actor.application_id, *[parameter(call) for parameter in self.parameters]]
+        """Give the values of all used parameters at a request, or raise `BadArgument`."""
+        return [call.actor.application_id, *[parameter(call) for parameter in self._used]]
 
-    def _add(self, parameter: Parameter, sql_type: str) -> str:
-        self.parameters.append(parameter)
-        return f"${len(self.parameters) + 1}::{sql_type}"
+    def _want(self, parameter: Parameter, sql_type: str) -> str:
+        self._wanted.append(parameter)
+        return f"\0{len(self._wanted) - 1}\0::{sql_type}"
+
+    def _number(self, mark: re.Match[str]) -> str:
+        place = self._places.get(mark[0])
+        if place is None:
+            self._used.append(self._wanted[int(mark[1])])
+            place = self._places[mark[0]] = len(self._used)
+        return f"${place + 1}"
 
 
 def _reader(key: str, operand: Operand, convert: Convert | None) -> Parameter:

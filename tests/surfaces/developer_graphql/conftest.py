@@ -1,0 +1,32 @@
+"""A database of its own for reads: nothing dispatches what stands in its queue."""
+
+import os
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from outrider.core.database.migrating import migrate
+from outrider.surfaces.developer_graphql.documents import Documents
+from outrider.surfaces.developer_graphql.reading import Reading
+from tests.conftest import shared_folder
+from tests.postgres import release_test_databases, test_database_dsn
+from tests.surfaces.developer_graphql.seeding import load_world, seed
+from tests.surfaces.developer_graphql.stage import PUBLIC_URL, Stage
+from tests.tenants import new_tenant, open_tenancy
+
+
+@pytest.fixture(scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+    """Two tenants with the same kinds of rows."""
+    root = shared_folder(tmp_path_factory)
+    dsn = await test_database_dsn(f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_reads", root)
+    try:
+        await migrate(dsn)
+        async with open_tenancy(dsn) as context:
+            tenant, stranger = await new_tenant(context), await new_tenant(context)
+            async with context.database.system.acquire() as connection:
+                await seed(connection, (tenant, stranger))
+                world = await load_world(connection)
+            yield Stage(Reading(context.database, PUBLIC_URL), Documents(), world, tenant, stranger)
+    finally:
+        await release_test_databases(root)

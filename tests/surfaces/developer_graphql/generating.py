@@ -1,0 +1,263 @@
+"""Makes up queries: any fields, nested, with arguments, aliases, fragments, variables and directives."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type
+from hypothesis import strategies as st
+
+from tests.surfaces.developer_graphql.reference import SCHEMA, Reader, cursor, made_at, shown
+
+DrawFn = st.DrawFn
+_CURSOR_TABLES = {
+    "events": ("events", b"E1"),
+    "users": ("users", b"U1\0"),
+    "platformUsers": ("platform_users", b"P1\0"),
+    "webhookDeliveries": ("deliveries", b"D1"),
+}
+_ID_TABLES = {
+    "event": "events",
+    "user": "users",
+    "platformUser": "platform_users",
+    "platformConnection": "connections",
+}
+
+
+@dataclass
+class Query:
+    """A query as it is made up."""
+
+    draw: DrawFn
+    reader: Reader
+    event_filters: st.SearchStrategy[dict[str, Any]]
+    definitions: list[str] = field(default_factory=list)
+    variables: dict[str, object] = field(default_factory=dict)
+    fragments: list[str] = field(default_factory=list)
+    names: int = 0
+
+    def name(self, letter: str) -> str:
+        self.names += 1
+        return f"{letter}{self.names}"
+
+    def value(self, type_name: str, value: object) -> str:
+        """Write a value into the document, or send it as a variable."""
+        if self.draw(st.booleans()):
+            return _literal(value)
+        name = self.name("v")
+        default = ""
+        if value is not None and self.draw(st.integers(0, 5)) == 0:
+            default = f" = {_literal(value)}"
+        if not default or self.draw(st.booleans()):
+            self.variables[name] = value
+        self.definitions.append(f"${name}: {type_name}{default}")
+        return f"${name}"
+
+    def text(self) -> str:
+        """The whole document."""
+        body = self.selection("Query", 4)
+        head = f"query Generated({', '.join(self.definitions)}) " if self.definitions else ""
+        return " ".join([head + body, *self.fragments])
+
+    def selection(self, type_name: str, depth: int) -> str:
+        """A selection set of a type, some of it in fragments."""
+        parent = SCHEMA.type_map[type_name]
+        assert isinstance(parent, GraphQLObjectType)
+        names = [
+            name for name, one in parent.fields.items() if depth > 0 or is_leaf_type(get_named_type(one.type))
+        ]
+        chosen = self.draw(
+            st.lists(st.sampled_from([*names, "__typename"]), min_size=1, max_size=4, unique=True)
+        )
+        parts = [self.selected(parent, name, depth) for name in chosen]
+        return "{ " + " ".join(self.wrapped(type_name, part) for part in parts) + " }"
+
+    def selected(self, parent: GraphQLObjectType, name: str, depth: int) -> str:
+        """One field, sometimes twice: what is selected of it is merged."""
+        definition = parent.fields.get(name)
+        if definition is None:
+            return f"{self.name('t')}: {name}" if self.draw(st.booleans()) else name
+        arguments = self.arguments(parent.name, name, definition)
+        alias = f"{self.name('a')}: " if arguments or self.draw(st.integers(0, 2)) == 0 else ""
+        head = f"{alias}{name}{arguments}"
+        inner = get_named_type(definition.type)
+        if is_leaf_type(inner):
+            return head
+        first = f"{head} {self.selection(inner.name, depth - 1)}"
+        if self.draw(st.integers(0, 5)) == 0:
+            return f"{first} {head} {self.selection(inner.name, depth - 1)}"
+        return first
+
+    def wrapped(self, type_name: str, part: str) -> str:
+        """Put a part of a selection into a fragment, or behind a condition."""
+        match self.draw(st.integers(0, 11)):
+            case 0:
+                return f"... on {type_name} {{ {part} }}"
+            case 1:
+                return f"... {{ {part} }}"
+            case 2:
+                name = self.name("F")
+                self.fragments.append(f"fragment {name} on {type_name} {{ {part} }}")
+                return f"...{name}"
+            case 3:
+                return f"... @include(if: {self.value('Boolean!', self.draw(st.booleans()))}) {{ {part} }} __typename"
+            case 4:
+                return f"... on {type_name} @skip(if: {self.value('Boolean!', self.draw(st.booleans()))}) {{ {part} }} __typename"
+            case _:
+                return part
+
+    def arguments(self, parent: str, name: str, definition: GraphQLField) -> str:
+        """Some of the arguments of a field."""
+        given = [
+            f"{argument}: {self.argument(parent, name, argument)}"
+            for argument in definition.args
+            if argument == "id" or self.draw(st.booleans())
+        ]
+        return f"({', '.join(given)})" if given else ""
+
+    def argument(self, parent: str, name: str, argument: str) -> str:
+        """One argument with a value that fits."""
+        if argument == "id":
+            strangers = ["00000000-0000-7000-8000-000000000000"]
+            ids = self.reader.world.ids(_ID_TABLES[name], self.reader.tenant)
+            return self.value("UUID!", self.draw(one_of([*ids, *strangers])))
+        if argument == "first":
+            return self.value(
+                "Int",
+                self.draw(st.sampled_from([1, 2, 3, 10, 60, None] if parent == "Query" else [1, 2, 60])),
+            )
+        if argument == "after":
+            table, mark = _CURSOR_TABLES[name]
+            rows = self.reader.all(table)
+            return self.value("String", self.draw(one_of([None, *[cursor(mark, row) for row in rows]])))
+        if argument == "orderBy":
+            order = {
+                "field": _Word("CREATED_AT"),
+                "direction": _Word(self.draw(st.sampled_from(["ASC", "DESC"]))),
+            }
+            return self.value("EventOrder", order)
+        if argument == "filters" and name == "events":
+            return self.filters()
+        if argument == "filters":
+            wanted = self.draw(
+                st.sampled_from([{}, {"isSystemUser": True}, {"isSystemUser": False}, {"isSystemUser": None}])
+            )
+            return self.value("UserFilters", wanted)
+        if argument == "state":
+            states = SCHEMA.type_map["WebhookDeliveryState"]
+            return self.value("WebhookDeliveryState", _Word(self.draw(st.sampled_from(list(states.values)))))  # type: ignore[attr-defined]
+        table = "subscriptions" if argument == "subscriptionId" else "connections"
+        return self.value(
+            "UUID", self.draw(one_of([None, *self.reader.world.ids(table, self.reader.tenant)]))
+        )
+
+    def filters(self) -> str:
+        """Filters as one variable, or written with variables inside."""
+        value = self.draw(self.event_filters)
+        if self.draw(st.booleans()):
+            return self.written("EventFilters", value)
+        return self.value("EventFilters", value)
+
+    def written(self, type_name: str, value: Any) -> str:
+        """Write an input object, its values now and then as variables."""
+        parent: Any = SCHEMA.type_map[type_name]
+        parts: list[str] = []
+        for name, part in value.items():
+            kind = str(parent.fields[name].type)
+            inner = get_named_type(parent.fields[name].type).name
+            if isinstance(part, dict):
+                parts.append(f"{name}: {self.written(inner, part)}")
+            elif isinstance(part, list) and part and isinstance(part[0], dict):
+                parts.append(f"{name}: [{', '.join(self.written(inner, one) for one in part)}]")
+            else:
+                parts.append(f"{name}: {self.value(kind, part)}")
+        return "{ " + ", ".join(parts) + " }"
+
+
+class _Word(str):
+    """A value of an enum."""
+
+    __slots__ = ()
+
+
+def _literal(value: object) -> str:
+    match value:
+        case _Word():
+            return value
+        case dict():
+            return "{ " + ", ".join(f"{name}: {_literal(part)}" for name, part in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(_literal(part) for part in value) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def one_of(values: list[Any]) -> st.SearchStrategy[Any]:
+    """One of many values, none of which the strategy shows when it is printed."""
+    return st.integers(0, len(values) - 1).map(lambda at: values[at])
+
+
+def event_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some events and not for others."""
+    texts = st.sampled_from(
+        ["message.inbound", "message", "order.created", "e", "custom.", "custom.t", "", "x"]
+    )
+    moments = one_of(
+        [
+            shown(made_at(row) + timedelta(milliseconds=ms))
+            for row in reader.all("events")
+            for ms in (-1000, -1, 0, 1)
+        ]
+    )
+    targets = one_of(sorted({str(edge["target_id"]) for edge in reader.all("edges")}))
+    maybe = lambda values: st.one_of(st.none(), values, values)  # noqa: E731
+    event_type = st.fixed_dictionaries(
+        {},
+        optional={
+            "equals": maybe(texts),
+            "contains": maybe(texts),
+            "in": st.lists(texts, max_size=3),
+            "startsWith": maybe(texts),
+        },
+    )
+    created_at = st.fixed_dictionaries(
+        {}, optional={name: maybe(moments) for name in ("gte", "gt", "lte", "lt")}
+    )
+    has_edge = st.fixed_dictionaries(
+        {},
+        optional={
+            "edgeType": maybe(st.sampled_from(["sent_by", "sent_to", "reply_to", "none"])),
+            "targetNodeId": st.one_of(st.just({}), st.fixed_dictionaries({"equals": maybe(targets)})),
+        },
+    )
+    plain = st.fixed_dictionaries(
+        {}, optional={"eventType": event_type, "createdAt": created_at, "hasEdge": has_edge}
+    )
+    return st.recursive(
+        plain,
+        lambda inner: st.fixed_dictionaries(
+            {},
+            optional={
+                "eventType": event_type,
+                "hasEdge": has_edge,
+                "or": st.lists(inner, max_size=3),
+                "and": st.lists(inner, max_size=2),
+                "not": inner,
+            },
+        ),
+        max_leaves=4,
+    )
+
+
+@st.composite
+def _queries(
+    draw: DrawFn, reader: Reader, filters: st.SearchStrategy[dict[str, Any]]
+) -> tuple[str, dict[str, object]]:
+    query = Query(draw, reader, filters)
+    return query.text(), query.variables
+
+
+def queries(reader: Reader) -> st.SearchStrategy[tuple[str, dict[str, object]]]:
+    """Documents with their variables. Make the strategy once: a recursive one remembers what it drew."""
+    return _queries(reader, event_filters(reader))

@@ -1,0 +1,56 @@
+"""What the tests of reads share: two tenants in a database of their own, and a way to ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+from hypothesis.strategies import SearchStrategy
+
+from outrider.surfaces.developer_graphql.documents import Documents
+from outrider.surfaces.developer_graphql.queries.statements import Call
+from outrider.surfaces.developer_graphql.reading import Reading, answer_query
+from outrider.tenancy.actors import Actor
+from tests.surfaces.developer_graphql.generating import queries
+from tests.surfaces.developer_graphql.reference import Reader
+from tests.surfaces.developer_graphql.seeding import World
+from tests.tenants import Tenant
+
+PUBLIC_URL = "https://outrider.test"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A seeded world: `tenant` asks, `stranger` must not be seen."""
+
+    reading: Reading
+    documents: Documents
+    world: World
+    tenant: Tenant
+    stranger: Tenant
+
+    @cached_property
+    def queries(self) -> SearchStrategy[tuple[str, dict[str, object]]]:
+        """Made-up queries."""
+        return queries(self.reader)
+
+    @property
+    def reader(self) -> Reader:
+        """The tenant as the reference sees it."""
+        return Reader(self.world, self.tenant, PUBLIC_URL)
+
+    async def ask_text(
+        self, document: str, variables: Mapping[str, object] | None = None, actor: Actor | None = None
+    ) -> str:
+        """Answer a query with the compiler: the JSON of its data."""
+        operation = self.documents.operation(document, None)
+        coerced = operation.coerce(variables or {})
+        call = Call(actor or self.tenant.actor, coerced.coerced)
+        return await answer_query(self.reading, operation, call, coerced)
+
+    async def ask(
+        self, document: str, variables: Mapping[str, object] | None = None, actor: Actor | None = None
+    ) -> Any:
+        """Answer a query with the compiler."""
+        return orjson.loads(await self.ask_text(document, variables, actor))

@@ -1,0 +1,32 @@
+"""Compiled reads answer what graphql-core's own executor answers over the same rows."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
+from tests.surfaces.developer_graphql.reference import answer
+from tests.surfaces.developer_graphql.seeding import ids_of
+from tests.surfaces.developer_graphql.stage import Stage
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_generated_queries_answer_as_the_reference_does(stage: Stage, data: st.DataObject) -> None:
+    text, variables = data.draw(stage.queries)
+    try:
+        compiled = await stage.ask_text(text, variables)
+    except (FieldRefused, RequestRefused) as refused:
+        # Too many fields or values are refused before anything is read.
+        assume("more than" not in str(refused))
+        raise
+
+    expected: Any = answer(stage.reader, text, variables)
+
+    event(f"characters: {len(text) // 500 * 500}")
+    assert orjson.loads(compiled) == expected
+    assert list(orjson.loads(compiled)) == list(expected)
+    assert not [one for one in ids_of(stage.world, stage.stranger) if one in compiled]
