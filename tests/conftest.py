@@ -3,6 +3,7 @@
 Tests are isolated by an organisation each, since the appender commits on its own connection.
 """
 
+import base64
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -43,6 +44,8 @@ def settings_for(folder: Path, dsn: str, **overrides: str) -> Settings:
         "HOME": str(folder),
         "OUTRIDER_DATA_DIR": str(folder),
         "OUTRIDER_DATABASE_URL": dsn,
+        # several processes of one test share their database, and so their key
+        "OUTRIDER_MASTER_KEY": base64.b64encode(b"k" * 32).decode(),
         "OUTRIDER_ALLOW_PRIVATE_TARGETS": "1",
         **{f"OUTRIDER_{name}": value for name, value in overrides.items()},
     }
@@ -68,6 +71,12 @@ async def server(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGen
 @pytest.fixture
 async def client(server: Server) -> Client:
     """A new organisation's application, spoken to over HTTP with a key that may do everything."""
+    return await new_client(server)
+
+
+@pytest.fixture
+async def stranger(server: Server) -> Client:
+    """Another organisation's application on the same server."""
     return await new_client(server)
 
 

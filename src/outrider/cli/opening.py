@@ -11,6 +11,7 @@ from outrider.core.ids import IdClock
 from outrider.core.sealing import open_sealer
 from outrider.platforms.registry import Registry
 from outrider.runtime.database import opened_server
+from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.context import TenancyContext
 
 
@@ -27,11 +28,13 @@ async def opened_tenancy(settings: Settings) -> AsyncGenerator[TenancyContext]:
         if await migrating.is_new(dsn):
             await migrating.migrate(dsn)
         await migrating.check_schema(dsn)
+        sealer = open_sealer(settings)
         database = await open_database(dsn, reads=1, settings=1, system=1)
         try:
+            await check_master_key(database, sealer)
             yield TenancyContext(
                 database=database,
-                sealer=open_sealer(settings),
+                sealer=sealer,
                 registry=Registry.of([]),
                 ids=IdClock(),
                 public_url=settings.public_url,

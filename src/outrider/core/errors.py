@@ -134,3 +134,10 @@ class QueryTooExpensive(AppError):
 
     kind = ErrorKind.TOO_EXPENSIVE
     code = "QUERY_TOO_EXPENSIVE"
+
+
+class InternalError(AppError):
+    """Something went wrong on our side; the log says what."""
+
+    kind = ErrorKind.INTERNAL
+    code = "INTERNAL_ERROR"

@@ -57,6 +57,11 @@ class Sealer:
         """The names of every key that is here, earlier ones too."""
         return frozenset(self._ciphers)
 
+    @property
+    def first_key_id(self) -> bytes:
+        """The four bytes that name the oldest key, which derived ids depend on; not a secret."""
+        return _key_id(self._identity_root)
+
     def seal(self, plaintext: bytes, *, tenant: uuid.UUID, purpose: str) -> bytes:
         """Seal a secret so that only the same tenant and purpose can open it again."""
         header = _VERSION + self._current_id

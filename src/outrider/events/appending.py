@@ -20,7 +20,7 @@ import asyncpg
 
 from outrider.core import log
 from outrider.core.database.pools import Connection
-from outrider.core.errors import AppError, ErrorKind, Unavailable
+from outrider.core.errors import InternalError, Unavailable
 from outrider.core.metrics import Metrics
 from outrider.events import cross_tenant
 from outrider.events.values import Answer, Append, Flushed, NewIdentity, Verdict
@@ -52,14 +52,11 @@ _BAD_DATA = (
 )
 
 
-class PoisonedItem(AppError):
+class PoisonedItem(InternalError):
     """Something went wrong on our side; nothing was written.
 
     The database refused the data of one item, which was tried alone. What it said is in the log only.
     """
-
-    kind = ErrorKind.INTERNAL
-    code = "INTERNAL_ERROR"
 
 
 @dataclass(frozen=True, slots=True)

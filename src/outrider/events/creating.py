@@ -10,7 +10,7 @@ from outrider.core.database.pools import Pool
 from outrider.core.errors import IdempotencyConflict, NotFound, ValidationError
 from outrider.core.hashing import canonical_hash
 from outrider.core.ids import IdClock, time_of
-from outrider.core.storable import storable_json
+from outrider.core.storable import storable_json, storable_text
 from outrider.events import queries
 from outrider.events.appending import Appender
 from outrider.events.bodies import EdgeView, fragment
@@ -158,6 +158,7 @@ def _once_key(new: NewCustomEvent) -> OnceKey | None:
         raise ValidationError(
             f"An idempotency key has 1 to {_NAME_CHARACTERS} characters.", path="idempotencyKey"
         )
+    storable_text(new.idempotency_key, name="idempotencyKey")
     arguments = {
         "event_type": new.event_type,
         "payload": new.payload,

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import orjson
-
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
 from outrider.core.errors import AppError, IdempotencyConflict, NotFound, ValidationError
 from outrider.core.hashing import canonical_hash
 from outrider.core.ids import IdClock, time_of
-from outrider.core.storable import storable_json
+from outrider.core.storable import storable_json, storable_text
 from outrider.dispatch.values import shard_of
 from outrider.events.appending import Appender
 from outrider.events.bodies import EdgeView
@@ -35,6 +33,7 @@ from outrider.events.values import (
 )
 from outrider.messaging import queries
 from outrider.messaging.conversations import conversation_key
+from outrider.messaging.cross_tenant import select_attempted
 from outrider.messaging.errors import NotCancellable
 from outrider.messaging.recording import cancelled
 from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
@@ -131,14 +130,32 @@ async def _carry_out(context: SendingContext, actor: Actor, prepared: _Prepared)
     outcome = context.waiters.register(actor.application_id, item.event_id)
     try:
         answer = await context.appender.append(item)
-        if answer.verdict != Verdict.APPENDED:
-            return await _answered(context, actor, prepared, answer)
+        if answer.verdict == Verdict.APPENDED:
+            return await _first_outcome(item.event_id, outcome)
+    finally:
+        context.waiters.forget(item.event_id, outcome)
+    if answer.verdict == Verdict.DUPLICATE and answer.stored_id is not None:
+        return await _wait_with_first(context, actor, answer.stored_id)
+    return await _answered(context, actor, prepared, answer)
+
+
+async def _wait_with_first(context: SendingContext, actor: Actor, event_id: UUID) -> SendResult:
+    """The answer to a repeat: the message as it is, once its first attempt has ended."""
+    outcome = context.waiters.register(actor.application_id, event_id)
+    try:
+        with faults_as_unavailable():
+            attempted = await select_attempted(context.pool, [(actor.application_id, event_id)])
+        return attempted[0] if attempted else await _first_outcome(event_id, outcome)
+    finally:
+        context.waiters.forget(event_id, outcome)
+
+
+async def _first_outcome(event_id: UUID, outcome: "asyncio.Future[SendResult]") -> SendResult:
+    try:
         async with asyncio.timeout(WAIT_SECONDS):
             return await outcome
     except TimeoutError:
-        return SendResult(item.event_id, MessageState.ACCEPTED.word)
-    finally:
-        context.waiters.forget(item.event_id)
+        return SendResult(event_id, MessageState.ACCEPTED.word)
 
 
 async def _answered(context: SendingContext, actor: Actor, prepared: _Prepared, answer: Answer) -> SendResult:
@@ -306,11 +323,12 @@ def _once_key(request: SendRequest) -> OnceKey | None:
         raise ValidationError(
             f"An idempotency key has 1 to {_KEY_CHARACTERS} characters.", path="idempotencyKey"
         )
+    storable_text(key, name="idempotencyKey")
     arguments = {
         "connection": str(request.connection_id),
         "recipient": request.recipient,
         "text": request.text,
-        "content": orjson.dumps(request.content).decode() if request.content is not None else None,
+        "content": dict(request.content) if request.content is not None else None,
         "metadata": dict(request.metadata) if request.metadata else None,
         "files": [str(file_id) for file_id in request.file_ids],
         "sandbox": request.is_sandbox,

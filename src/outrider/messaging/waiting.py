@@ -5,6 +5,7 @@ what another process attempted.
 """
 
 import asyncio
+import contextlib
 from uuid import UUID
 
 import asyncpg
@@ -23,7 +24,7 @@ class Waiters:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting: dict[UUID, tuple[UUID, asyncio.Future[SendResult]]] = {}
+        self._waiting: dict[UUID, tuple[UUID, list[asyncio.Future[SendResult]]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -36,14 +37,23 @@ class Waiters:
             self._task.cancel()
 
     def register(self, application_id: UUID, event_id: UUID) -> "asyncio.Future[SendResult]":
-        """Wait for a message that is about to be appended; `forget` it in the end."""
+        """Wait for a message that is about to be appended, or was; `forget` it in the end.
+
+        Several may wait for one message: who repeats a request waits with the first.
+        """
         future: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        self._waiting[event_id] = (application_id, future)
+        self._waiting.setdefault(event_id, (application_id, []))[1].append(future)
         return future
 
-    def forget(self, event_id: UUID) -> None:
-        """The caller does not wait any more."""
-        self._waiting.pop(event_id, None)
+    def forget(self, event_id: UUID, future: "asyncio.Future[SendResult]") -> None:
+        """This caller does not wait any more."""
+        waiting = self._waiting.get(event_id)
+        if waiting is None:
+            return
+        with contextlib.suppress(ValueError):
+            waiting[1].remove(future)
+        if not waiting[1]:
+            del self._waiting[event_id]
 
     def on_flushed(self, flushed: Flushed) -> None:
         """Answer whoever waits for an outcome of this commit."""
@@ -59,9 +69,10 @@ class Waiters:
                 )
 
     def _resolve(self, result: SendResult) -> None:
-        waiting = self._waiting.get(result.event_id)
-        if waiting is not None and not waiting[1].done():
-            waiting[1].set_result(result)
+        _, futures = self._waiting.get(result.event_id, (None, ()))
+        for future in futures:
+            if not future.done():
+                future.set_result(result)
 
     async def _run(self) -> None:
         while True:
@@ -74,3 +85,5 @@ class Waiters:
                     self._resolve(result)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("send.poll_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 -- the next poll must come
+                log.exception("send.poll_broken", error)

@@ -2,6 +2,8 @@
 
 from outrider.core.database.pools import Connection, Pool
 
+# Partitions are made and dropped under locks that hold every append back: rather later than behind a long reader.
+BRIEF_LOCKS = "set local lock_timeout = '2s'"
 ENSURE_PARTITIONS = "select ensure_partitions($1)"
 DELETE_EXPIRED_KEYS = """
 delete from once_keys where ctid in (select ctid from once_keys where expires_at < now() limit 5000)
@@ -14,7 +16,13 @@ where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies') and c.relname ~ '
 COUNT_MISPLACED = """
 select (select count(*) from events_default) + (select count(*) from edges_default)
   + (select count(*) from messages_default) + (select count(*) from deliveries_default)
-  + (select count(*) from attempts_default)
+  + (select count(*) from attempts_default) + (select count(*) from raw_bodies_default)
+  + (select count(*) from frozen_bodies_default)
+"""
+# The first server to start on a database gives it its key.
+KEEP_FIRST_KEY = """
+with kept as (insert into installation (first_key_id) values ($1) on conflict do nothing returning first_key_id)
+select first_key_id from kept union all select first_key_id from installation limit 1
 """
 COUNT_PARTITIONS_AHEAD = """
 select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -96,9 +104,20 @@ BROKEN = {
 }
 
 
+async def keep_first_key(pool: Pool, first_key_id: bytes) -> bytes:
+    """The id of the master key that this database began with: the one given, if it had none."""
+    found: bytes | None = None
+    while found is None:
+        # nothing is found where another server is about to commit its own
+        found = await pool.fetchval(KEEP_FIRST_KEY, first_key_id)
+    return found
+
+
 async def ensure_partitions(pool: Pool, months_ahead: int) -> int:
     """Make the coming months' partitions; returns how many were missing."""
-    return int(await pool.fetchval(ENSURE_PARTITIONS, months_ahead))
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(BRIEF_LOCKS)
+        return int(await connection.fetchval(ENSURE_PARTITIONS, months_ahead))
 
 
 async def delete_expired_keys(pool: Pool) -> None:
@@ -111,7 +130,9 @@ async def drop_old_partitions(pool: Pool, keep_days: int) -> list[str]:
     """Drop partitions of raw bodies, attempts and frozen bodies whose every row is older than `keep_days`."""
     names = [row["relname"] for row in await pool.fetch(SELECT_OLD_PARTITIONS, keep_days)]
     for name in names:
-        await pool.execute(f'drop table "{name}"')
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(BRIEF_LOCKS)
+            await connection.execute(f'drop table "{name}"')
     return names
 
 

@@ -48,6 +48,8 @@ class Maintenance:
                 self.metrics.queue_age_seconds.set(age)
             except _TROUBLE as error:
                 log.warning("maintenance.failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 -- the next round must come
+                log.exception("maintenance.broken", error)
             await asyncio.sleep(_GAUGE_SECONDS)
 
     async def _do_chores(self) -> None:

@@ -27,6 +27,7 @@ from outrider.platforms.registry import Registry
 from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
+from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.connection_directory import ConnectionDirectory
@@ -75,9 +76,9 @@ class Runtime:
 
 async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
     """Open every part on a migrated database and begin to work (role all, api or worker)."""
-    database = await open_database(dsn)
-    ids, metrics = IdClock(), Metrics()
     sealer = open_sealer(settings)
+    database = await _opened_database(dsn, sealer)
+    ids, metrics = IdClock(), Metrics()
     disk = DiskWatch(settings.data_dir)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox = _SandboxDoor()
@@ -168,6 +169,16 @@ async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
     waiters.start()
     await dispatcher.start()
     return runtime
+
+
+async def _opened_database(dsn: str, sealer: Sealer) -> Database:
+    database = await open_database(dsn)
+    try:
+        await check_master_key(database, sealer)
+    except BaseException:
+        await database.close()
+        raise
+    return database
 
 
 class _Hub:

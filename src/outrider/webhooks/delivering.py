@@ -1,16 +1,19 @@
 """Delivering events to subscriptions: the dispatcher's handler that signs, posts, and says what to record."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from uuid import UUID
 
 import orjson
 
 from outrider.core import log
+from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
@@ -23,6 +26,7 @@ from outrider.webhooks.subscription_directory import SubscriptionDirectory, Subs
 
 DISABLED = "system.subscription.disabled"
 _TIMEOUT_SECONDS = 15.0
+_REMEMBER_SECONDS = 2.0
 _MINUTE, _HOUR = 60, 3_600
 RETRY_SECONDS = (
     5,
@@ -95,8 +99,8 @@ class WebhookHandler:
         entry = await self.subscriptions.get(row.application_id, row.target_id)
         reason = _reason_to_drop(entry, frozen)
         if reason is not None or entry is None or not isinstance(frozen, _Frozen):
-            return _dropped(work, reason or "gone")
-        started_at, began = datetime.now(UTC), monotonic()
+            return _dropped(work, reason or "gone", self.ids.now())
+        started_at, began = self.ids.now(), monotonic()
         answer = await self._post(work, entry, frozen)
         duration_ms = round((monotonic() - began) * 1000)
         log.wide(
@@ -146,12 +150,12 @@ class WebhookHandler:
             return await self._disabled(work, outcome, "the endpoint answered 410")
         if entry.failing_since is None:
             await self._remember(entry, is_failing=True)
-        elif datetime.now(UTC) - entry.failing_since > timedelta(days=_FAILING_DAYS):
+        elif self.ids.now() - entry.failing_since > timedelta(days=_FAILING_DAYS):
             return await self._disabled(work, outcome, f"nothing but failures for {_FAILING_DAYS} days")
         if row.attempts >= len(RETRY_SECONDS):
             failed = outcome._replace(result="failed", final_state="failed", reason="retries_exhausted")
             return Ended(_append(work, failed), is_target_at_fault=True)
-        due_at = _retry_at(row.attempts)
+        due_at = self.ids.now() + _retry_after(row.attempts)
         append = _append(work, outcome._replace(result="failed", next_state="ready", due_at=due_at))
         return Ended(append, retry_at=due_at, pause_seconds=_pause_of(answer), is_target_at_fault=True)
 
@@ -177,9 +181,14 @@ class WebhookHandler:
         return NewEvent(application_id, event_id, DISABLED, payload, fragment=shared)
 
     async def _remember(self, entry: SubscriptionEntry, *, is_failing: bool) -> None:
-        await queries.set_failing(
-            self.pool, entry.application_id, entry.subscription_id, is_failing=is_failing
-        )
+        try:
+            async with asyncio.timeout(_REMEMBER_SECONDS):
+                await queries.set_failing(
+                    self.pool, entry.application_id, entry.subscription_id, is_failing=is_failing
+                )
+        except DATABASE_FAULTS as fault:
+            # the attempt was made and must be recorded as what it was; the next one tells the same
+            log.warning("subscription.unmarked", outcome="failed", reason=f"{type(fault).__name__}: {fault}")
 
 
 def _reason_to_drop(entry: SubscriptionEntry | None, frozen: object) -> str | None:
@@ -192,8 +201,7 @@ def _reason_to_drop(entry: SubscriptionEntry | None, frozen: object) -> str | No
     return None if entry.wants(frozen.event_type) else "no_longer_matches"
 
 
-def _dropped(work: Work, reason: str) -> Ended:
-    now = datetime.now(UTC)
+def _dropped(work: Work, reason: str, now: datetime) -> Ended:
     outcome = _outcome(work, now, 0, None)._replace(result="dropped", final_state="dropped", reason=reason)
     return Ended(_append(work, outcome))
 
@@ -242,14 +250,24 @@ def _is_success(answer: HttpAnswer | HttpFailure) -> bool:
     return isinstance(answer, HttpAnswer) and 200 <= answer.status < 300
 
 
-def _retry_at(attempts: int) -> datetime:
-    seconds = RETRY_SECONDS[attempts] * random.uniform(1 - _JITTER, 1 + _JITTER)
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+def _retry_after(attempts: int) -> timedelta:
+    return timedelta(seconds=RETRY_SECONDS[attempts] * random.uniform(1 - _JITTER, 1 + _JITTER))
 
 
 def _pause_of(answer: HttpAnswer | HttpFailure) -> float | None:
-    """How long the endpoint asks to be left alone: `Retry-After` in seconds, with the statuses that mean it."""
+    """How long the endpoint asks to be left alone: `Retry-After`, with the statuses that mean it."""
     if not isinstance(answer, HttpAnswer) or answer.status not in _SLOW_DOWN:
         return None
-    asked = answer.headers.get("Retry-After", "")
-    return min(float(asked), _LONGEST_PAUSE) if asked.isascii() and asked.isdigit() else None
+    seconds = _seconds_of(answer.headers.get("Retry-After", "").strip())
+    return None if seconds is None else min(max(seconds, 0.0), _LONGEST_PAUSE)
+
+
+def _seconds_of(asked: str) -> float | None:
+    """`Retry-After` is a number of seconds or a date."""
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    try:
+        moment = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time()

@@ -51,9 +51,12 @@ from outrider.tenancy.connection_directory import ConnectionDirectory, Connectio
 from outrider.tenancy.derived_ids import platform_user_id, user_id
 from outrider.webhooks import queries
 
+# One answer to everything: which part is wrong is nobody's business.
+NOT_AUTHENTIC = "The webhook is not authentic: its address, secret or signature is wrong."
 INBOUND = "message.inbound"
 UNRECOGNISED = "system.webhook.unrecognised"
 _DEDUPE_HOURS = 30 * 24
+_LONGEST_KEY = 500
 _KEPT_HEADERS = ("content-type", "user-agent")
 
 
@@ -95,12 +98,18 @@ async def receive_for(
 ) -> WebhookAnswer:
     """Take in a webhook whose address is known to be right, as this adapter reads it."""
     if adapter is None or not adapter.verify(request, entry.context):
-        raise Unauthorized("The webhook's signature is not valid.")
+        raise Unauthorized(NOT_AUTHENTIC)
     parsed = adapter.parse(request, entry.context)
     headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
     received = _Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
     items = [await _item(context, received, item) for item in parsed.items]
-    answers = await asyncio.gather(*(context.appender.append(item) for item in items))
+    ends = await asyncio.gather(*(context.appender.append(item) for item in items), return_exceptions=True)
+    answers: list[Answer] = []
+    for end in ends:
+        # the whole body is sent again then, and what was stored of it is known as a repeat
+        if isinstance(end, BaseException):
+            raise end
+        answers.append(end)
     _report(context, received, parsed.items, answers)
     return parsed.answer
 
@@ -110,7 +119,7 @@ async def _authentic_connection(context: ReceivingContext, webhook_id: UUID, sec
     # an unknown address takes the same comparison as a wrong secret
     known_hash = webhook.secret_hash if webhook is not None else bytes(32)
     if not secrets_equal(hash_secret(secret), known_hash) or webhook is None:
-        raise Unauthorized("The webhook address is not valid.")
+        raise Unauthorized(NOT_AUTHENTIC)
     if webhook.connection is None:
         raise NotFound("No connection uses this webhook any more.", resource_type="PlatformConnection")
     return webhook.connection
@@ -281,7 +290,11 @@ async def _reply_edge(
 
 
 def _once_key(entry: ConnectionEntry, dedupe_key: str) -> OnceKey:
-    return OnceKey(f"inbound:{entry.connection_id}", _shown(dedupe_key)[:500], None, _DEDUPE_HOURS)
+    key = _shown(dedupe_key)
+    if len(key) > _LONGEST_KEY:
+        # an index holds no more; two long keys may begin alike
+        key = hash_secret(key).hex()
+    return OnceKey(f"inbound:{entry.connection_id}", key, None, _DEDUPE_HOURS)
 
 
 def _shown(text: str) -> str:

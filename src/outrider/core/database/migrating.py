@@ -14,9 +14,10 @@ _LOCK = 7305000
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 CREATE_TABLE = """
-create table if not exists schema_migrations (
+create table schema_migrations (
   number integer primary key, name text not null, applied_at timestamptz not null default now())
 """
+HAS_SCHEMA = "select to_regclass('schema_migrations') is not null"
 SELECT_APPLIED = "select coalesce(max(number), 0) from schema_migrations"
 INSERT_APPLIED = "insert into schema_migrations (number, name) values ($1, $2)"
 
@@ -42,27 +43,38 @@ def load_migrations() -> list[Migration]:
 
 
 async def migrate(dsn: str) -> int:
-    """Apply what is missing; returns how many were. Safe beside other processes doing the same."""
-    connection = await asyncpg.connect(dsn, timeout=10, server_settings={"lock_timeout": "10s", "jit": "off"})
+    """Apply what is missing; returns how many were. Safe beside other processes doing the same.
+
+    A new database is made in one transaction: whoever looks meanwhile finds it new, and waits here for its turn.
+    """
+    connection = await asyncpg.connect(dsn, timeout=10, server_settings={"jit": "off"})
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        await connection.execute(CREATE_TABLE)
-        applied = int(await connection.fetchval(SELECT_APPLIED))
-        missing = [migration for migration in load_migrations() if migration.number > applied]
-        for migration in missing:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(INSERT_APPLIED, migration.number, migration.name)
-        return len(missing)
+        await connection.execute("set lock_timeout = '10s'")
+        if await connection.fetchval(HAS_SCHEMA):
+            return await _apply_missing(connection)
+        async with connection.transaction():
+            await connection.execute(CREATE_TABLE)
+            return await _apply_missing(connection)
     finally:
         await connection.close()
+
+
+async def _apply_missing(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+    applied = int(await connection.fetchval(SELECT_APPLIED))
+    missing = [migration for migration in load_migrations() if migration.number > applied]
+    for migration in missing:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(INSERT_APPLIED, migration.number, migration.name)
+    return len(missing)
 
 
 async def is_new(dsn: str) -> bool:
     """Whether the database has never held a schema of ours."""
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        return not await connection.fetchval("select to_regclass('schema_migrations') is not null")
+        return not await connection.fetchval(HAS_SCHEMA)
     finally:
         await connection.close()
 
@@ -72,7 +84,7 @@ async def check_schema(dsn: str) -> None:
     newest = load_migrations()[-1].number
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        known = await connection.fetchval("select to_regclass('schema_migrations') is not null")
+        known = await connection.fetchval(HAS_SCHEMA)
         applied = int(await connection.fetchval(SELECT_APPLIED)) if known else 0
     finally:
         await connection.close()
@@ -82,4 +94,6 @@ async def check_schema(dsn: str) -> None:
             "or start with `outrider serve --migrate`."
         )
     if applied > newest:
-        raise SchemaMismatch(f"The schema is at {applied}, newer than this release ({newest}): upgrade Outrider.")
+        raise SchemaMismatch(
+            f"The schema is at {applied}, newer than this release ({newest}): upgrade Outrider."
+        )

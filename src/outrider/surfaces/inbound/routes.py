@@ -17,6 +17,7 @@ from outrider.core.errors import AppError, ErrorKind, Unauthorized
 from outrider.core.ids import parse_id
 from outrider.core.metrics import Metrics
 from outrider.platforms.base import InboundRequest, WebhookAnswer
+from outrider.webhooks.receiving import NOT_AUTHENTIC
 
 # Meta's largest webhook has 3 MB; nothing that we accept comes near.
 MAX_BODY_BYTES = 4_000_000
@@ -83,4 +84,4 @@ def _parsed(webhook_id: str) -> UUID:
     try:
         return parse_id(webhook_id)
     except AppError:
-        raise Unauthorized("The webhook address is not valid.") from None
+        raise Unauthorized(NOT_AUTHENTIC) from None
