@@ -34,6 +34,7 @@ _LOST = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
@@ -221,11 +222,11 @@ class Appender:
         tries = 0
         while batch:
             connection = await self._connected(batch, tries)
-            if connection is None:
+            if not is_replay:
+                # nothing was sent yet: who gave up meanwhile gets nothing written
+                batch = [waiting for waiting in batch if not waiting.future.done()]
+            if connection is None or not batch:
                 tries += 1
-                if not is_replay:
-                    # nothing was sent yet: who gave up meanwhile gets nothing written
-                    batch = [waiting for waiting in batch if not waiting.future.done()]
                 continue
             try:
                 written = await self._write(connection, batch, is_replay=is_replay)

@@ -14,6 +14,7 @@ from outrider.core.outgoing import OutgoingHttp
 from outrider.core.sealing import Sealer, open_sealer
 from outrider.dispatch.dispatcher import DispatchEffects, Dispatcher
 from outrider.dispatch.lanes import LaneLimits
+from outrider.dispatch.leases import LeaseLimits
 from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
@@ -74,7 +75,9 @@ class Runtime:
         await self.database.close()
 
 
-async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
+async def open_runtime(
+    settings: Settings, dsn: str, *, role: str, lease_limits: LeaseLimits | None = None
+) -> Runtime:
     """Open every part on a migrated database and begin to work (role all, api or worker)."""
     sealer = open_sealer(settings)
     database = await _opened_database(dsn, sealer)
@@ -131,6 +134,7 @@ async def open_runtime(settings: Settings, dsn: str, *, role: str) -> Runtime:
         ),
         process_id,
         role=role,
+        lease_limits=lease_limits,
         limits=LaneLimits(
             slots=settings.dispatch_concurrency,
             retry_slots=settings.dispatch_concurrency * 3 // 4,
