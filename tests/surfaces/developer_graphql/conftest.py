@@ -6,10 +6,13 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from outrider.core.database.migrating import migrate
+from outrider.runtime.surfaces import developer_endpoint
+from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.reading import Reading
 from tests.conftest import shared_folder
 from tests.postgres import release_test_databases, test_database_dsn
+from tests.surfaces.developer_graphql.door import Door, key_of
 from tests.surfaces.developer_graphql.seeding import load_world, seed
 from tests.surfaces.developer_graphql.stage import PUBLIC_URL, Stage
 from tests.tenants import new_tenant, open_tenancy
@@ -30,3 +33,10 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stag
             yield Stage(Reading(context.database, PUBLIC_URL), Documents(), world, tenant, stranger)
     finally:
         await release_test_databases(root)
+
+
+@pytest.fixture(scope="session")
+async def door(runtime: Runtime) -> Door:
+    """The endpoint and a key that may do everything."""
+    tenant = await new_tenant(runtime.tenancy)
+    return Door(developer_endpoint(runtime), runtime, tenant, await key_of(runtime, tenant, "*"))

@@ -103,7 +103,8 @@ class Query:
             case 3:
                 return f"... @include(if: {self.value('Boolean!', self.draw(st.booleans()))}) {{ {part} }} __typename"
             case 4:
-                return f"... on {type_name} @skip(if: {self.value('Boolean!', self.draw(st.booleans()))}) {{ {part} }} __typename"
+                switch = self.value("Boolean!", self.draw(st.booleans()))
+                return f"... on {type_name} @skip(if: {switch}) {{ {part} }} __typename"
             case _:
                 return part
 

@@ -17,6 +17,7 @@ from tests.surfaces.developer_graphql.seeding import World
 from tests.tenants import Tenant
 
 Row = dict[str, Any]
+_INFINITY = 9999
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def answer(reader: Reader, document: str, variables: dict[str, Any] | None = Non
 
 def shown(moment: datetime | None) -> str | None:
     """Write a moment as the API does."""
-    if moment is None or moment.year == datetime.max.year:
+    if moment is None or moment.year == _INFINITY:
         return None
     moment = moment.astimezone(UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
@@ -150,26 +151,27 @@ def edge_matches(edge: Row, condition: Row) -> bool:
 
 
 def event_matches(reader: Reader, event: Row, filters: Row) -> bool:
-    for name, condition in filters.items():
-        if condition is None:
-            continue
-        match name:
-            case "eventType":
-                holds = text_matches(event["event_type"], condition)
-            case "createdAt":
-                holds = moment_matches(made_at(event), condition)
-            case "hasEdge":
-                edges = [edge for edge in reader.all("edges") if edge["event_id"] == event["id"]]
-                holds = any(edge_matches(edge, condition) for edge in edges)
-            case "or":
-                holds = any(event_matches(reader, event, part) for part in condition)
-            case "and":
-                holds = all(event_matches(reader, event, part) for part in condition)
-            case _:
-                holds = not event_matches(reader, event, condition)
-        if not holds:
-            return False
-    return True
+    return all(condition_holds(reader, event, name, one) for name, one in filters.items() if one is not None)
+
+
+def condition_holds(reader: Reader, event: Row, name: str, condition: Any) -> bool:
+    match name:
+        case "eventType":
+            return text_matches(event["event_type"], condition)
+        case "createdAt":
+            return moment_matches(made_at(event), condition)
+        case "hasEdge":
+            return any(
+                edge_matches(edge, condition)
+                for edge in reader.all("edges")
+                if edge["event_id"] == event["id"]
+            )
+        case "or":
+            return any(event_matches(reader, event, part) for part in condition)
+        case "and":
+            return all(event_matches(reader, event, part) for part in condition)
+        case _:
+            return not event_matches(reader, event, condition)
 
 
 # Top-level fields.

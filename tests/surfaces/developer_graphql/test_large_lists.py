@@ -1,0 +1,109 @@
+"""Counts beyond what is counted, and reads that take too long."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from outrider.core.errors import QueryTooExpensive
+from outrider.surfaces.developer_graphql.documents import Documents
+from outrider.surfaces.developer_graphql.errors import FieldRefused
+from outrider.surfaces.developer_graphql.reading import Reading
+from tests.surfaces.developer_graphql.stage import Stage
+
+EVENTS = 25_000
+_COUNT = "query($type: String) { events(filters: { eventType: { equals: $type } }) { totalCount totalCountExact } }"
+
+
+@pytest.fixture(scope="module")
+async def crowd(stage: Stage) -> Stage:
+    """An application with many events: every fifth is an inbound message, and ten are rare."""
+    application_id = UUID("00000000-0000-7000-8000-0000000c0ffe")
+    pool = stage.reading.database.system
+    await pool.execute(
+        "insert into events (application_id, id, position, event_type, payload) "
+        "select $1, uuidv7(make_interval(secs => n - $2)), n, "
+        "case when n % 2500 = 0 then 'rare' when n % 5 = 0 then 'message.inbound' else 'tick' end, '{}' "
+        "from generate_series(1, $2) n",
+        application_id,
+        EVENTS,
+    )
+    await pool.execute(
+        "insert into users (application_id, id, created_at) "
+        "select $1, uuidv7(), now() - make_interval(secs => n) from generate_series(1, 12000) n",
+        application_id,
+    )
+    await pool.execute(
+        "insert into event_types select $1, unnest(array['rare', 'message.inbound', 'tick'])", application_id
+    )
+    await pool.execute("analyze")
+    actor = replace(stage.tenant.actor, application_id=application_id)
+    return replace(stage, tenant=replace(stage.tenant, application_id=application_id, actor=actor))
+
+
+async def test_up_to_ten_thousand_are_counted(crowd: Stage) -> None:
+    counted = (await crowd.ask(_COUNT, {"type": "message.inbound"}))["events"]
+
+    assert counted == {"totalCount": EVENTS // 5 - 10, "totalCountExact": True}
+
+
+@pytest.mark.parametrize("condition", ["", '(filters: { not: { eventType: { equals: "rare" } } })'])
+async def test_beyond_that_there_is_an_estimate(crowd: Stage, condition: str) -> None:
+    counted = (await crowd.ask(f"{{ events{condition} {{ totalCount totalCountExact }} }}"))["events"]
+
+    assert counted["totalCountExact"] is False
+    assert counted["totalCount"] == pytest.approx(EVENTS, rel=0.1)
+
+
+async def test_many_users_are_estimated_too(crowd: Stage) -> None:
+    counted = (await crowd.ask("{ users { totalCount totalCountExact } }"))["users"]
+
+    assert counted["totalCountExact"] is False
+    assert counted["totalCount"] == pytest.approx(12_000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ('{ eventType: { equals: "rare" } }', 10),
+        ('{ eventType: { contains: "rar" } }', 10),
+        ('{ eventType: { in: ["rare", "none"] } }', 10),
+        ("{}", 200),
+    ],
+)
+async def test_pages_follow_each_other_to_the_end(crowd: Stage, filters: str, expected: int) -> None:
+    found: list[str] = []
+    after: str | None = None
+    while len(found) < expected:
+        page = await crowd.ask(
+            f"query($after: String) {{ events(first: 3, after: $after, filters: {filters}) "
+            "{ edges { node { id } } pageInfo { endCursor hasNextPage } } }",
+            {"after": after},
+        )
+        found += [edge["node"]["id"] for edge in page["events"]["edges"]]
+        after = page["events"]["pageInfo"]["endCursor"]
+        if not page["events"]["pageInfo"]["hasNextPage"]:
+            break
+
+    assert len(found) in range(expected, expected + 3)
+    assert found == sorted(set(found), reverse=True)
+
+
+async def test_a_read_that_takes_too_long_says_so(crowd: Stage) -> None:
+    database = crowd.reading.database
+    async with asyncpg.create_pool(
+        database.dsn, min_size=1, max_size=1, server_settings={"statement_timeout": "1"}
+    ) as pool:
+        slow = replace(
+            crowd,
+            reading=Reading(replace(database, reads=pool), crowd.reading.public_url),
+            documents=Documents(),
+        )
+        with pytest.raises(FieldRefused) as refused:
+            await slow.ask(
+                'query { events(filters: { not: { hasEdge: { edgeType: "none" } } }) { totalCount } }'
+            )
+
+    assert isinstance(refused.value.problem, QueryTooExpensive)
+    assert refused.value.path == ["events"]
