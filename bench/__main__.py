@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import uvloop
-
 from bench.databases import settings_of
 from bench.embedded import holding_database
+from bench.processes import run_to_end
 from bench.results import Row, print_table, write_results
 from bench.rows import accepting, counting, delivering, footprint, reading, timing
 from bench.runs import Run
@@ -114,4 +113,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(_options()))
+    run_to_end(main(_options()))

@@ -5,12 +5,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
+
+import uvloop
 
 from bench.http_client import Address, ask, encode_request
+
+T = TypeVar("T")
 
 OUTRIDER = Path(sys.executable).with_name("outrider")
 _STOP_SECONDS = 40.0
@@ -67,6 +71,18 @@ async def stop(process: Process) -> int:
         except TimeoutError:
             process.kill()
     return await process.wait()
+
+
+def run_to_end(main: Coroutine[Any, Any, T]) -> T:
+    """Run a program; SIGTERM ends it as Ctrl-C does, so that whatever it started is stopped."""
+
+    async def interruptible() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await main
+
+    return uvloop.run(interruptible())
 
 
 @asynccontextmanager

@@ -16,8 +16,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
 
-import uvloop
-
 from bench.api import Api, Refused
 from bench.crash_drill.checks import Verdict, judge
 from bench.crash_drill.evidence import gather
@@ -25,7 +23,15 @@ from bench.crash_drill.traffic import Traffic, Unacceptable, receive_webhooks, s
 from bench.crash_drill.victims import POSTGRES, Kill, NoRecovery, Probe, Victims, wait_finished, wait_for_work
 from bench.databases import database_of
 from bench.http_client import Address
-from bench.processes import OUTRIDER, free_address, running, server_environment, spawn, wait_answering
+from bench.processes import (
+    OUTRIDER,
+    free_address,
+    run_to_end,
+    running,
+    server_environment,
+    spawn,
+    wait_answering,
+)
 from bench.results import RESULTS
 from bench.servers import bootstrap
 
@@ -234,4 +240,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(main(_options())))
+    sys.exit(run_to_end(main(_options())))
