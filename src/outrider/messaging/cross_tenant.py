@@ -9,16 +9,25 @@ from outrider.core.database.pools import Pool
 from outrider.messaging.queries import read_cargo, shown_result
 from outrider.messaging.values import OutboundCargo, SendResult
 
+# `offset 0` keeps the order of these lookups, each by its whole key: a plan that was made while the tables were
+# nearly empty would else go through all messages and people of an application, for each of the pairs.
 LOAD_OUTBOUND = """
-select w.n, e.payload::text as payload, uuid_extract_timestamp(e.id) as created_at,
+select w.n, e.payload::text as payload, uuid_extract_timestamp(w.event_id) as created_at,
   p.external_id as recipient,
   (select json_agg(json_build_array(g.edge_type, g.target_type, g.target_id, u.external_id, u.name) order by g.id)::text
-   from edges g left join platform_users u on u.application_id = g.application_id and u.id = g.target_id
+   from edges g left join lateral (
+     select u.external_id, u.name from platform_users u
+     where u.application_id = w.application_id and u.id = g.target_id offset 0) u on true
    where g.application_id = w.application_id and g.event_id = w.event_id) as edges
 from unnest($1::uuid[], $2::uuid[]) with ordinality w(application_id, event_id, n)
-join events e on e.application_id = w.application_id and e.id = w.event_id
-join messages m on m.application_id = w.application_id and m.id = w.event_id
-join platform_users p on p.application_id = m.application_id and p.id = m.platform_user_id
+cross join lateral (
+  select e.payload from events e where e.application_id = w.application_id and e.id = w.event_id offset 0) e
+cross join lateral (
+  select m.platform_user_id from messages m
+  where m.application_id = w.application_id and m.id = w.event_id offset 0) m
+cross join lateral (
+  select p.external_id from platform_users p
+  where p.application_id = w.application_id and p.id = m.platform_user_id offset 0) p
 """
 SELECT_ATTEMPTED = """
 select w.event_id, m.state, m.external_id, m.error::text as error

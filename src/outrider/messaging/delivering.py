@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import assert_never, cast
@@ -91,6 +91,7 @@ class MessageHandler:
         adapter = self._adapter(cargo, entry)
         if adapter is None:
             return Rejected(FailureCode.ACCOUNT_ERROR, f"The provider {entry.provider} is not installed.")
+        entry = _as_seen_by(adapter, entry)
         outbound = _outbound(work, cargo)
         if work.row.state == "started":
             # its last owner vanished during the call
@@ -159,6 +160,13 @@ class MessageHandler:
         # an old one may have been scheduled
         first = await cross_tenant.select_first_attempt(self.pool, row.application_id, row.id)
         return due_at >= lifetime_end(row, first or attempt.started_at, hours)
+
+
+def _as_seen_by(adapter: Adapter, entry: ConnectionEntry) -> ConnectionEntry:
+    """The sandbox learns nothing of the provider that it stands in for, least of all where to reach it."""
+    if adapter.manifest.name == entry.provider:
+        return entry
+    return replace(entry, context=replace(entry.context, config={}))
 
 
 async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) -> Outcome:
