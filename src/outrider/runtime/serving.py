@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from outrider.core import log
 from outrider.core.config import Settings
@@ -59,7 +59,7 @@ async def running_server(settings: Settings, dsn: str, *, role: str = "all") -> 
 
 
 @asynccontextmanager
-async def _answering(app: Litestar, listening: socket.socket, gate: Gate) -> AsyncGenerator[None]:
+async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> AsyncGenerator[None]:
     """Answer requests until the block ends, then answer what was accepted."""
     server = _Uvicorn(
         uvicorn.Config(
@@ -69,6 +69,7 @@ async def _answering(app: Litestar, listening: socket.socket, gate: Gate) -> Asy
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             backlog=4096,
             timeout_keep_alive=75,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
-from graphql import GraphQLError
+from graphql import GraphQLError, ListValueNode, ObjectValueNode, VariableNode
 from graphql.execution.values import VariableValues, get_argument_values
 
 from outrider.core.errors import AppError, ValidationError
@@ -45,6 +45,25 @@ class Step:
     scope: Scope | None
     encode: Encode | None = None
     read: ReadPlan | None = None
+    written: "WrittenArguments | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenArguments:
+    """Arguments of which each is a variable or a plain literal: `literals` were read once, when planning."""
+
+    literals: Mapping[str, Any]
+    variables: tuple[tuple[str, str], ...]
+
+    def read(self, coerced: Mapping[str, Any]) -> Arguments | None:
+        """The arguments of one request; None where a variable is null, which needs the whole rules."""
+        arguments = dict(self.literals)
+        for name, variable in self.variables:
+            value = coerced.get(variable)
+            if value is None:
+                return None
+            arguments[name] = value
+        return arguments
 
 
 async def answer_mutation(
@@ -75,19 +94,21 @@ def plan_mutation(public_url: str, operation: Operation, variables: VariableValu
     """Compile what a mutation selects of its results; raises `BadArgument`."""
     selecting = Selecting(operation.fragments, variables)
     return tuple(
-        _step(public_url, selecting, selected)
+        _step(public_url, selecting, selected, variables)
         for selected in selecting.fields([operation.node.selection_set])
     )
 
 
-def _step(public_url: str, selecting: Selecting, selected: Selected) -> Step:
+def _step(public_url: str, selecting: Selecting, selected: Selected, variables: VariableValues) -> Step:
     name = selected.name
     if name in _CREATE:
         scope, type_name, _ = _CREATE[name]
-        return Step(selected, scope, read=plan_created(public_url, selecting, type_name, selected))
+        read = plan_created(public_url, selecting, type_name, selected)
+        return Step(selected, scope, read=read, written=_written(selected, variables))
     if name in _SEND:
         type_name, _ = _SEND[name]
-        return Step(selected, Scope.EVENTS_WRITE, encode=encoder(selecting, type_name, selected))
+        encode = encoder(selecting, type_name, selected)
+        return Step(selected, Scope.EVENTS_WRITE, encode=encode, written=_written(selected, variables))
     return Step(selected, None)
 
 
@@ -103,7 +124,9 @@ async def _carry_out(
 ) -> str:
     name, key = step.selected.name, step.selected.key
     try:
-        arguments = _arguments(step.selected, variables)
+        arguments = step.written.read(variables.coerced) if step.written is not None else None
+        if arguments is None:
+            arguments = _arguments(step.selected, variables)
         if step.encode is not None:
             result = await _SEND[name][1](operations, call.actor, arguments)
             return orjson.dumps(_encoded(step.encode, result)).decode()
@@ -119,6 +142,24 @@ def _encoded(encode: Encode, result: object) -> object:
     if isinstance(result, list):
         return [encode(item) for item in cast("list[object]", result)]
     return encode(result)
+
+
+def _written(selected: Selected, variables: VariableValues) -> WrittenArguments | None:
+    nodes = selected.nodes[0].arguments or ()
+    if any(isinstance(node.value, ListValueNode | ObjectValueNode) for node in nodes):
+        return None
+    by_variable = [
+        (node.name.value, node.value.name.value) for node in nodes if isinstance(node.value, VariableNode)
+    ]
+    if any(variables.coerced.get(variable) is None for _, variable in by_variable):
+        return None
+    try:
+        arguments = _arguments(selected, variables)
+    except AppError:
+        return None
+    names = {name for name, _ in by_variable}
+    literals = {name: value for name, value in arguments.items() if name not in names}
+    return WrittenArguments(literals, tuple(by_variable))
 
 
 def _arguments(selected: Selected, variables: VariableValues) -> Arguments:

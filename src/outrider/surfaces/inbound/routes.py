@@ -75,9 +75,9 @@ class InboundEndpoint:
 
 
 def _address(scope: Scope) -> tuple[str, str]:
-    """The id and the secret of the path, which is mounted: whatever else it is, it is no valid address."""
+    """The id and the secret of `/webhooks/{id}/{secret}`; whatever else is there is no valid address."""
     segments = str(scope["path"]).strip("/").split("/")
-    return (segments[0], segments[1]) if len(segments) == 2 else ("", "")
+    return (segments[1], segments[2]) if len(segments) == 3 else ("", "")
 
 
 def _parsed(webhook_id: str) -> UUID:
