@@ -425,3 +425,33 @@ async def test_a_receipt_for_a_message_that_nobody_sent_shows_nowhere(client: Cl
 
     assert taken.status == 200
     assert await client.events("message.delivered") == []
+
+
+async def test_what_one_tenant_floods_in_does_not_hold_back_another(client: Client, stranger: Client) -> None:
+    connection, other = await _connection(client), await _connection(stranger)
+    for number in range(40):
+        await client.send(connection, f"early-{number}.delivered", wait=False)
+    for _ in range(4):
+        inputs = [
+            {"platformConnectionId": connection, "toExternalId": f"late-{number}", "message": "x"}
+            for number in range(500)
+        ]
+        await client.data(_SEND_MANY, inputs=inputs)
+
+    began = time.monotonic()
+    sent = await stranger.send(other, "ada")
+
+    assert sent["status"]["state"] == "sent"
+    assert time.monotonic() - began < 3
+    async with asyncio.timeout(10):
+        while await _unfinished(client):
+            await asyncio.sleep(0.05)
+
+
+async def _unfinished(client: Client) -> int:
+    pool = client.server.runtime.database.system
+    return int(
+        await pool.fetchval(
+            "select count(*) from delivery_queue where application_id = $1", client.tenant.application_id
+        )
+    )
