@@ -20,7 +20,7 @@ import asyncpg
 
 from outrider.core import log
 from outrider.core.database.pools import Connection
-from outrider.core.errors import InternalError, Unavailable
+from outrider.core.errors import AppError, InternalError, Unavailable
 from outrider.core.metrics import Metrics
 from outrider.events import cross_tenant
 from outrider.events.values import Answer, Append, Flushed, NewIdentity, Verdict
@@ -158,20 +158,43 @@ class Appender:
         """
         if patience is not None and patience < 0:
             patience = self._limits.answer_seconds
-        size = _size_of(item)
-        self._admit(item, size)
-        future = asyncio.get_running_loop().create_future()
-        deadline = None if patience is None else monotonic() + patience
-        self._queue.append(_Waiting(item, size, deadline, future))
-        self._queued_bytes += size
-        self._wake.set()
+        future = self._enqueue(item, patience)
         if patience is None:
             return await future
-        handle = asyncio.get_running_loop().call_later(patience, _give_up, future)
+        handle = asyncio.get_running_loop().call_later(patience, _give_up, [future])
         try:
             return await future
         finally:
             handle.cancel()
+
+    async def append_all(self, items: Sequence[Append]) -> list[Answer | AppError | PoisonedItem]:
+        """Write several items, each for itself; returns what `append` would have answered or raised for each."""
+        patience = self._limits.answer_seconds
+        asked = [self._enqueue_or_refuse(item, patience) for item in items]
+        futures = [future for future in asked if isinstance(future, asyncio.Future)]
+        if futures:
+            handle = asyncio.get_running_loop().call_later(patience, _give_up, futures)
+            try:
+                await asyncio.wait(futures)
+            finally:
+                handle.cancel()
+        return [_outcome_of(future) if isinstance(future, asyncio.Future) else future for future in asked]
+
+    def _enqueue_or_refuse(self, item: Append, patience: float) -> "asyncio.Future[Answer] | AppError":
+        try:
+            return self._enqueue(item, patience)
+        except AppError as refusal:
+            return refusal
+
+    def _enqueue(self, item: Append, patience: float | None) -> "asyncio.Future[Answer]":
+        size = _size_of(item)
+        self._admit(item, size)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        deadline = None if patience is None else monotonic() + patience
+        self._queue.append(_Waiting(item, size, deadline, future))
+        self._queued_bytes += size
+        self._wake.set()
+        return future
 
     def _admit(self, item: Append, size: int) -> None:
         if self._is_closing:
@@ -358,10 +381,20 @@ def _size_of(item: Append) -> int:
     return size
 
 
-def _give_up(future: "asyncio.Future[Answer]") -> None:
-    _resolve_error(
-        future, Unavailable("The database did not answer in time; repeat with the same idempotency key.")
-    )
+def _give_up(futures: Sequence["asyncio.Future[Answer]"]) -> None:
+    for future in futures:
+        _resolve_error(
+            future, Unavailable("The database did not answer in time; repeat with the same idempotency key.")
+        )
+
+
+def _outcome_of(future: "asyncio.Future[Answer]") -> Answer | AppError | PoisonedItem:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, AppError | PoisonedItem):
+        return error
+    raise error
 
 
 def _resolve_error(future: "asyncio.Future[Answer]", error: Exception) -> None:

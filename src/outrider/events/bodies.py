@@ -5,15 +5,14 @@ every retry.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import orjson
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeView:
+class EdgeView(Struct, frozen=True):
     """An edge as a webhook shows it; external id and name for platform users only."""
 
     edge_type: str

@@ -5,11 +5,12 @@ gives), so that a flush encodes them without a second copy.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 
 class MessageState(IntEnum):
@@ -137,8 +138,7 @@ class DeliveryOutcome(NamedTuple):
     release_fragment: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class OnceKey:
+class OnceKey(Struct, frozen=True):
     """What must happen once: an idempotency key (scope: operation) or a dedupe key (scope: connection)."""
 
     scope: str
@@ -147,8 +147,7 @@ class OnceKey:
     hours: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Append:
+class Append(Struct, frozen=True, kw_only=True):
     """All that one caller wants written, all or nothing.
 
     `event_id` identifies the item (its first event, or the delivery that ended). `is_new_fact`: refused
@@ -202,8 +201,7 @@ class AppendedDelivery(NamedTuple):
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(Struct, frozen=True):
     """One commit: the items that it wrote and the work that it made.
 
     What was refused (duplicate, conflict, missing target, stale) is not among the items. `previous_position`

@@ -17,7 +17,7 @@ from outrider.core.hashing import canonical_hash
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import storable_json, storable_text
 from outrider.dispatch.values import shard_of
-from outrider.events.appending import Appender
+from outrider.events.appending import Appender, PoisonedItem
 from outrider.events.bodies import EdgeView
 from outrider.events.values import (
     Answer,
@@ -68,6 +68,11 @@ class _Prepared:
     item: Append
     request: SendRequest
 
+    @property
+    def waits(self) -> bool:
+        """Whether the caller wants the outcome of the first attempt."""
+        return self.request.wait and self.request.scheduled_at is None
+
 
 async def send_message(context: SendingContext, actor: Actor, request: SendRequest) -> SendResult:
     """Accept one message; raises an `AppError` if it is refused, and then nothing was written."""
@@ -81,17 +86,41 @@ async def send_messages(
     """Accept several messages, each for itself; requests that were refused already pass through."""
     actor.require(Scope.EVENTS_WRITE)
     prepared = [await _prepare_or_refuse(context, actor, request) for request in requests]
-    results = await asyncio.gather(
-        *(_carry_out(context, actor, one) for one in prepared if isinstance(one, _Prepared)),
-        return_exceptions=True,
+    accepted = [one for one in prepared if isinstance(one, _Prepared)]
+    quick = [one for one in accepted if not one.waits]
+    answers = dict(
+        zip(map(id, quick), await context.appender.append_all([one.item for one in quick]), strict=True)
     )
-    surprises = [
-        result for result in results if isinstance(result, BaseException) and not isinstance(result, AppError)
+    slow = await asyncio.gather(*(_carried_out(context, actor, one) for one in accepted if one.waits))
+    waited = iter(slow)
+    return [
+        one
+        if isinstance(one, AppError)
+        else next(waited)
+        if one.waits
+        else await _answered_or_refused(context, actor, one, answers[id(one)])
+        for one in prepared
     ]
-    if surprises:
-        raise surprises[0]
-    answers = iter(results)
-    return [next(answers) if isinstance(one, _Prepared) else one for one in prepared]  # pyright: ignore[reportReturnType] -- surprises were raised
+
+
+async def _answered_or_refused(
+    context: SendingContext, actor: Actor, prepared: _Prepared, answer: Answer | AppError | PoisonedItem
+) -> SendResult | AppError:
+    if isinstance(answer, AppError):
+        return answer
+    if isinstance(answer, PoisonedItem):
+        raise answer
+    try:
+        return await _answered(context, actor, prepared, answer)
+    except AppError as error:
+        return error
+
+
+async def _carried_out(context: SendingContext, actor: Actor, prepared: _Prepared) -> SendResult | AppError:
+    try:
+        return await _carry_out(context, actor, prepared)
+    except AppError as error:
+        return error
 
 
 async def cancel_message(context: SendingContext, actor: Actor, event_id: UUID) -> SendResult:
@@ -124,8 +153,8 @@ async def _prepare_or_refuse(
 
 
 async def _carry_out(context: SendingContext, actor: Actor, prepared: _Prepared) -> SendResult:
-    item, request = prepared.item, prepared.request
-    if not request.wait or request.scheduled_at is not None:
+    item = prepared.item
+    if not prepared.waits:
         return await _answered(context, actor, prepared, await context.appender.append(item))
     outcome = context.waiters.register(actor.application_id, item.event_id)
     try:

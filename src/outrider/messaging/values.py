@@ -1,9 +1,10 @@
 """A message on its way out, as the operations and the dispatcher hand it to each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import Struct
 
 from outrider.events.bodies import EdgeView
 from outrider.events.values import MessageState
@@ -12,8 +13,7 @@ from outrider.platforms.base import FailureCode, JsonObject
 OUTBOUND = "message.outbound"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendRequest:
+class SendRequest(Struct, frozen=True, kw_only=True):
     """What a caller wants sent: `text`, or `content` (the contract's message object), one of the two.
 
     `wait`: answer after the first attempt (at most 10 s) instead of after the commit.
@@ -33,8 +33,7 @@ class SendRequest:
     wait: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class SendResult:
+class SendResult(Struct, frozen=True):
     """A message as it is now; `state` is accepted, sent, failed, delivered or read."""
 
     event_id: UUID
@@ -44,8 +43,7 @@ class SendResult:
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboundCargo:
+class OutboundCargo(Struct, frozen=True):
     """What an attempt needs of a message; `payload` is the event's, as accepted."""
 
     recipient: str
@@ -54,8 +52,7 @@ class OutboundCargo:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptSummary:
+class AttemptSummary(Struct, frozen=True):
     """What an attempt made of a message, for whoever waits for it."""
 
     state: MessageState
