@@ -295,7 +295,8 @@ begin
       end if;
     end loop;
 
-    if exists (select from unnest(p_receipts) t where t.message_id is not null and t.external_id is not null) then
+    -- our own record of a send frees the receipts that came before it
+    if exists (select from unnest(p_receipts) t where t.state = 1 and t.message_id is not null) then
       with known as materialized (
         select distinct x.application_id, x.connection_id, x.external_id, x.event_id
         from unnest(p_receipts) t cross join lateral (
@@ -327,36 +328,38 @@ begin
       fresh_events := fresh_events || freed_events;
     end if;
 
-    -- one row at a time, in the order of the key: few, and locked in the same order by everybody
-    for r in
-      with told as (
-        select (p_items[t.item]).application_id, coalesce(t.message_id, (fresh_events[t.event]).origin_event_id) as message_id,
-          t.external_id, t.state, t.happened_at, t.error
-        from unnest(p_receipts) t where ok[t.item] and t.state is not null
-        union all
-        select (freed_events[t.n]).application_id, t.message_id, t.external_id, t.state, t.happened_at, t.error
-        from unnest(freed_receipts) with ordinality
-          t(item, event, connection_id, external_id, message_id, state, happened_at, error, n)
-      )
-      select application_id, message_id, max(state) as state, min(external_id) as external_id,
-        min(happened_at) filter (where state = 1) as sent_at,
-        min(happened_at) filter (where state = 2) as failed_at,
-        min(happened_at) filter (where state = 3) as delivered_at,
-        min(happened_at) filter (where state = 4) as read_at,
-        (array_agg(error order by happened_at) filter (where error is not null))[1] as error
-      from told where message_id is not null
-      group by application_id, message_id order by application_id, message_id
-    loop
-      update messages m set
-        state = greatest(m.state, r.state),
-        external_id = coalesce(m.external_id, r.external_id),
-        sent_at = least(m.sent_at, r.sent_at),
-        failed_at = least(m.failed_at, r.failed_at),
-        delivered_at = least(m.delivered_at, r.delivered_at),
-        read_at = least(m.read_at, r.read_at),
-        error = coalesce(m.error, r.error::json)
-      where m.application_id = r.application_id and m.id = r.message_id;
-    end loop;
+    if exists (select from unnest(p_receipts) t where t.state is not null) then
+      -- one row at a time, in the order of the key: few, and locked in the same order by everybody
+      for r in
+        with told as (
+          select (p_items[t.item]).application_id, coalesce(t.message_id, (fresh_events[t.event]).origin_event_id) as message_id,
+            t.external_id, t.state, t.happened_at, t.error
+          from unnest(p_receipts) t where ok[t.item] and t.state is not null
+          union all
+          select (freed_events[t.n]).application_id, t.message_id, t.external_id, t.state, t.happened_at, t.error
+          from unnest(freed_receipts) with ordinality
+            t(item, event, connection_id, external_id, message_id, state, happened_at, error, n)
+        )
+        select application_id, message_id, max(state) as state, min(external_id) as external_id,
+          min(happened_at) filter (where state = 1) as sent_at,
+          min(happened_at) filter (where state = 2) as failed_at,
+          min(happened_at) filter (where state = 3) as delivered_at,
+          min(happened_at) filter (where state = 4) as read_at,
+          (array_agg(error order by happened_at) filter (where error is not null))[1] as error
+        from told where message_id is not null
+        group by application_id, message_id order by application_id, message_id
+      loop
+        update messages m set
+          state = greatest(m.state, r.state),
+          external_id = coalesce(m.external_id, r.external_id),
+          sent_at = least(m.sent_at, r.sent_at),
+          failed_at = least(m.failed_at, r.failed_at),
+          delivered_at = least(m.delivered_at, r.delivered_at),
+          read_at = least(m.read_at, r.read_at),
+          error = coalesce(m.error, r.error::json)
+        where m.application_id = r.application_id and m.id = r.message_id;
+      end loop;
+    end if;
   end if;
 
   if cardinality(fresh_events) > 0 then
