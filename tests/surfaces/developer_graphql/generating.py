@@ -232,8 +232,13 @@ def event_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
             "targetNodeId": st.one_of(st.just({}), st.fixed_dictionaries({"equals": maybe(targets)})),
         },
     )
-    plain = st.fixed_dictionaries(
-        {}, optional={"eventType": event_type, "createdAt": created_at, "hasEdge": has_edge}
+    plain = st.one_of(
+        st.fixed_dictionaries({"eventType": event_type}),
+        st.fixed_dictionaries({"createdAt": created_at}),
+        st.fixed_dictionaries({"hasEdge": has_edge}),
+        st.fixed_dictionaries(
+            {}, optional={"eventType": event_type, "createdAt": created_at, "hasEdge": has_edge}
+        ),
     )
     return st.recursive(
         plain,
@@ -259,6 +264,8 @@ def _queries(
     return query.text(), query.variables
 
 
-def queries(reader: Reader) -> st.SearchStrategy[tuple[str, dict[str, object]]]:
-    """Documents with their variables. Make the strategy once: a recursive one remembers what it drew."""
-    return _queries(reader, event_filters(reader))
+def queries(
+    reader: Reader, filters: st.SearchStrategy[dict[str, Any]]
+) -> st.SearchStrategy[tuple[str, dict[str, object]]]:
+    """Documents with their variables."""
+    return _queries(reader, filters)

@@ -11,6 +11,9 @@ from tests.surfaces.developer_graphql.reference import answer
 from tests.surfaces.developer_graphql.seeding import ids_of
 from tests.surfaces.developer_graphql.stage import Stage
 
+_FIND = """query($filters: EventFilters) {
+  events(filters: $filters, first: 200) { totalCount edges { node { id } } } }"""
+
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
@@ -29,3 +32,15 @@ async def test_generated_queries_answer_as_the_reference_does(stage: Stage, data
     assert orjson.loads(compiled) == expected
     assert list(orjson.loads(compiled)) == list(expected)
     assert not [one for one in ids_of(stage.world, stage.stranger) if one in compiled]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_generated_filters_find_what_the_reference_finds(stage: Stage, data: st.DataObject) -> None:
+    variables = {"filters": data.draw(stage.event_filters)}
+
+    found = await stage.ask(_FIND, variables)
+
+    expected: Any = answer(stage.reader, _FIND, variables)
+    event(f"found: {expected['events']['totalCount'] // 10 * 10}")
+    assert found == expected

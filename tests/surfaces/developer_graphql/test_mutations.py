@@ -108,8 +108,9 @@ def recorder(stage: Stage) -> Recorder:
 async def test_every_argument_of_send_message_arrives(recorder: Recorder) -> None:
     await recorder.ask(
         f"""mutation {{ sendMessage(platformConnectionId: "pc_{A}", toExternalId: "x",
-          content: {{type: "text", n: [1.5]}}, fileIds: ["{B}"], metadata: {{subject: "S"}}, sandbox: true, idempotencyKey: "k", replyToEventId: "{C}",
-          scheduledAt: "2030-01-01T00:00:00+02:00", expiresAt: "2030-01-02T00:00:00Z", wait: false) {{ id }} }}"""
+          content: {{type: "text", n: [1.5]}}, fileIds: ["{B}"], metadata: {{subject: "S"}}, sandbox: true,
+          idempotencyKey: "k", replyToEventId: "{C}", scheduledAt: "2030-01-01T00:00:00+02:00",
+          expiresAt: "2030-01-02T00:00:00Z", wait: false) {{ id }} }}"""
     )
 
     assert recorder.calls == [
