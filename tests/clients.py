@@ -1,8 +1,9 @@
 """How tests speak to a running server: GraphQL over HTTP, webhooks in, and an endpoint for webhooks out."""
 
 import asyncio
+import io
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -45,7 +46,7 @@ class Answered:
     """What an HTTP request got."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
@@ -62,15 +63,22 @@ class Caller:
     key: str
 
     async def request(
-        self, body: bytes, *, method: str = "POST", headers: dict[str, str] | None = None, path: str = "/"
+        self,
+        body: bytes | AsyncIterable[bytes],
+        *,
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        path: str = "/",
     ) -> Answered:
         """Any request at all; `headers` replace the usual ones by their names."""
         usual = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
+        # aiohttp warns of large bytes, which it writes at once
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
         wanted = {name: value for name, value in (usual | (headers or {})).items() if value}
         async with self.session.request(
-            method, f"{self.base_url}{path}", data=body, headers=wanted, skip_auto_headers=["content-type"]
+            method, f"{self.base_url}{path}", data=data, headers=wanted, skip_auto_headers=["content-type"]
         ) as answer:
-            return Answered(answer.status, dict(answer.headers), await answer.read())
+            return Answered(answer.status, answer.headers, await answer.read())
 
     async def graphql(self, query: str, **variables: object) -> dict[str, Any]:
         """The whole answer, `data` and `errors`."""

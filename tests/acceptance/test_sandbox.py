@@ -296,6 +296,13 @@ async def test_a_scheduled_message_goes_out_at_its_time(client: Client) -> None:
     assert time.monotonic() - began >= 0.9
 
 
+@pytest.mark.parametrize("ago", [1.0, 60.0, 3_600.0])
+async def test_a_message_scheduled_for_the_past_goes_out_at_once(client: Client, ago: float) -> None:
+    sent = await client.send(await _connection(client), "ada", scheduledAt=_in(-ago))
+
+    assert sent["status"]["state"] == "sent"
+
+
 async def test_a_scheduled_message_can_be_taken_back(client: Client) -> None:
     connection = await _connection(client)
     async with listener() as heard:

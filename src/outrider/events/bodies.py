@@ -5,7 +5,7 @@ every retry.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
@@ -24,7 +24,7 @@ class EdgeView(Struct, frozen=True):
 
 def shown_time(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and Z, as the contracts show times."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def fragment(

@@ -71,7 +71,7 @@ class _Prepared:
     @property
     def waits(self) -> bool:
         """Whether the caller wants the outcome of the first attempt."""
-        return self.request.wait and self.request.scheduled_at is None
+        return self.request.wait and self.item.message is not None and self.item.message.due_at is None
 
 
 async def send_message(context: SendingContext, actor: Actor, request: SendRequest) -> SendResult:
@@ -258,8 +258,8 @@ def _checked_content(request: SendRequest, adapter: Adapter) -> JsonObject:
 def _check_times(context: SendingContext, request: SendRequest) -> None:
     if request.expires_at is None:
         return
-    begins_ms = request.scheduled_at.timestamp() * 1000 if request.scheduled_at else context.ids.now_ms()
-    if request.expires_at.timestamp() * 1000 <= begins_ms:
+    now = context.ids.now()
+    if request.expires_at <= max(now, request.scheduled_at or now):
         raise ValidationError("expiresAt must lie after the time of sending.", path="expiresAt")
 
 
@@ -297,6 +297,8 @@ def _item(
         targets.append(Target("event", request.reply_to_event_id))
     key = conversation_key(entry.connection_id, recipient)
     is_ordered = adapter.manifest.is_ordered_on(entry.channel)
+    # a time in the past is no time to wait for, and keeps its place in the conversation
+    is_scheduled = request.scheduled_at is not None and request.scheduled_at > created_at
     text = storable_json(payload).decode()
     return Append(
         application_id=entry.application_id,
@@ -323,8 +325,8 @@ def _item(
             entry.connection_id,
             person,
             shard_of(entry.connection_id),
-            key if is_ordered and request.scheduled_at is None else None,
-            request.scheduled_at,
+            key if is_ordered and not is_scheduled else None,
+            request.scheduled_at if is_scheduled else None,
             request.expires_at,
         ),
         cargo=OutboundCargo(recipient, payload, tuple(edges), created_at),

@@ -7,7 +7,7 @@ missing database answers 503, which every platform repeats.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
@@ -57,6 +57,9 @@ INBOUND = "message.inbound"
 UNRECOGNISED = "system.webhook.unrecognised"
 _DEDUPE_HOURS = 30 * 24
 _LONGEST_KEY = 500
+# Nobody sent messages before, and no clock is a day fast: such a time of a platform is a mistake.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_AHEAD = timedelta(days=1)
 _KEPT_HEADERS = ("content-type", "user-agent")
 
 
@@ -147,7 +150,7 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
         "message": shown_json(message.content),
         "platform": entry.channel.value,
         "external_message_id": external_id,
-        "created_at": shown_time(message.written_at or at),
+        "created_at": shown_time(_believable(message.written_at, at)),
     }
     if message.conversation != message.sender.external_id:
         payload["conversation"] = _shown(message.conversation)
@@ -202,7 +205,7 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
 def _receipt(context: ReceivingContext, received: _Received, receipt: InboundReceipt) -> Append:
     entry = received.entry
     event_id = context.ids.new()
-    at = receipt.happened_at or time_of(event_id)
+    at = _believable(receipt.happened_at, time_of(event_id))
     state = MessageState[receipt.state.name]
     external_id = _shown(receipt.external_id)
     payload: JsonObject = {
@@ -295,6 +298,11 @@ def _once_key(entry: ConnectionEntry, dedupe_key: str) -> OnceKey:
         # an index holds no more; two long keys may begin alike
         key = hash_secret(key).hex()
     return OnceKey(f"inbound:{entry.connection_id}", key, None, _DEDUPE_HOURS)
+
+
+def _believable(told: datetime | None, received: datetime) -> datetime:
+    """The platform's time, or ours where it tells none that can be right."""
+    return told if told is not None and _EARLIEST <= told <= received + _MOST_AHEAD else received
 
 
 def _shown(text: str) -> str:

@@ -59,7 +59,8 @@ class CursorKind:
             raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):
             raise _bad_cursor() from None
-        if not raw.startswith(self.mark):
+        # padding would make it shorter
+        if not raw.startswith(self.mark) or len(raw) != self.length // 4 * 3:
             raise _bad_cursor()
         return raw
 
