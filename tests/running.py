@@ -150,10 +150,11 @@ async def listening() -> AsyncGenerator[Sink]:
         sink.heard.append(
             Heard(request.path, {k.lower(): v for k, v in request.headers.items()}, await request.read())
         )
+        number = len(sink.heard)
         await asyncio.sleep(sink.seconds.get(request.path, 0))
         waiting = sink.answers.get(request.path)
         status, headers = waiting.popleft() if waiting else (200, {})
-        return web.json_response({"id": f"ext-{len(sink.heard)}"}, status=status, headers=headers)
+        return web.json_response({"id": f"ext-{number}"}, status=status, headers=headers)
 
     app = web.Application()
     app.router.add_post("/{path:.*}", take)

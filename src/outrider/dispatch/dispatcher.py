@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
-import asyncpg
-
 from outrider.core import log
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.metrics import Metrics
@@ -44,7 +43,6 @@ _NO_DATABASE_RETRY_SECONDS = 2
 _FAN_OUT_CHUNK = 500
 _FIRST_ID = UUID(int=0)
 _LAST_ID = UUID(int=(1 << 128) - 1)
-_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(slots=True)
@@ -191,8 +189,7 @@ class Dispatcher:
                 self._lanes.unblock(item.outcome.delivery_id, monotonic())
 
     def _on_beat(self, beat: Beat) -> None:
-        if beat.offset_ms is not None:
-            self._effects.set_clock_offset(beat.offset_ms)
+        self._effects.set_clock_offset(beat.offset_ms)
         for number in set(self._shards) - set(beat.owned):
             del self._shards[number]
             self._lanes.drop_shard(number)
@@ -229,15 +226,17 @@ class Dispatcher:
                 if self._shards and not self.leases.is_fenced:
                     await self._read()
             except Exception as error:  # noqa: BLE001 -- whatever it is, the next read must come
-                if isinstance(error, _TROUBLE):
+                if isinstance(error, STATEMENT_FAULTS):
                     reason = f"{type(error).__name__}: {error}"
                     log.warning("dispatch.read_failed", outcome="failed", reason=reason)
                 else:
                     log.exception("dispatch.broken", error)
                 self._is_forward_wanted = True
                 await asyncio.sleep(_POLL_SECONDS)
+            # not wait_for: it may swallow the cancellation that ends this loop
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._wake.wait()
 
     async def _read(self) -> None:
         self._is_reading = True
@@ -452,7 +451,7 @@ def _row_of(delivery: AppendedDelivery) -> QueueRow:
 def _broken(work: Work, error: Exception, now: datetime) -> Ended:
     """A handler failed by itself: the work stays as it is, and comes back later and later."""
     row = work.row
-    if isinstance(error, (Unavailable, *_TROUBLE)) and not isinstance(error, TimeoutError):
+    if isinstance(error, (Unavailable, *STATEMENT_FAULTS)) and not isinstance(error, TimeoutError):
         seconds = _NO_DATABASE_RETRY_SECONDS
     else:
         seconds = min(_BROKEN_RETRY_SECONDS * 2 ** min(row.attempts, 10), _BROKEN_RETRY_MAX_SECONDS)

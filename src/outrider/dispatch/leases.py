@@ -19,11 +19,13 @@ from uuid import UUID
 import asyncpg
 
 from outrider.core import log
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.dispatch import cross_tenant
 
 _DECLARED_DEAD = "OR001"
 _OFFSETS_KEPT = 10
+_CLOSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class LeaseLimits:
 class Beat:
     """What a heartbeat learnt. `taken`: newly owned shards and whether their last owner vanished.
 
-    `offset_ms`: how far the database's clock is ahead of ours, None where this beat cannot tell.
+    `offset_ms`: how far the database's clock is ahead of ours.
     """
 
     owned: dict[int, int]
     taken: dict[int, bool]
     live_processes: int
     live_workers: int
-    offset_ms: int | None
+    offset_ms: int
 
 
 def boot_id() -> str:
@@ -119,12 +121,15 @@ class Leases:
 
         The next owner of an `unclean` shard reckons with attempts that are still under way.
         """
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=1)
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=1)
+        self._task = None
         try:
-            await asyncio.wait_for(cross_tenant.delete_process(self._pool, self._process, sorted(unclean)), 3)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await cross_tenant.delete_process(self._pool, self._process, sorted(unclean))
+        except STATEMENT_FAULTS as error:
             log.warning("leases.not_released", outcome="failed", reason=str(error))
 
     def give_back(self, shard: int) -> None:
@@ -146,8 +151,9 @@ class Leases:
         while True:
             await asyncio.sleep(self._limits.beat_seconds)
             try:
-                await asyncio.wait_for(self._beat(), self._limits.fence_seconds)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                async with asyncio.timeout(self._limits.fence_seconds):
+                    await self._beat()
+            except STATEMENT_FAULTS as error:
                 log.warning("leases.beat_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 -- without the next heartbeat this process would be dead
                 log.exception("leases.broken", error)
@@ -156,21 +162,14 @@ class Leases:
         await self._bury_neighbours()
         given = sorted(self._give)
         try:
-            rows = await cross_tenant.keep_shards(
-                self._pool,
-                self._process,
-                lease_seconds=self._limits.lease_seconds,
-                is_worker=self._role != "api",
-                give=given,
-            )
+            rows = await self._keep(given)
         except asyncpg.PostgresError as error:
             if error.sqlstate != _DECLARED_DEAD:
                 raise
-            # paused for longer than the lease: the shards are somebody else's now
+            # paused for longer than the lease: the epochs tell which shards are somebody else's now
+            log.warning("leases.declared_dead", outcome="joining")
             await self._join()
-            self._give.clear()
-            self._on_beat(Beat({}, {}, 1, 1, None))
-            return
+            rows = await self._keep(given)
         self._give.difference_update(given)
         self._beaten_at = monotonic()
         # an answer that took its time makes the database's clock look late, never early
@@ -178,6 +177,15 @@ class Leases:
         beat = _beat_of(rows, max(self._offsets))
         self.live_processes = beat.live_processes
         self._on_beat(beat)
+
+    async def _keep(self, given: list[int]) -> list[asyncpg.Record]:
+        return await cross_tenant.keep_shards(
+            self._pool,
+            self._process,
+            lease_seconds=self._limits.lease_seconds,
+            is_worker=self._role != "api",
+            give=given,
+        )
 
     async def _bury_neighbours(self) -> None:
         for process, pid, ticks in await cross_tenant.select_neighbours(

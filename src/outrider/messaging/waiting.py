@@ -8,9 +8,8 @@ import asyncio
 import contextlib
 from uuid import UUID
 
-import asyncpg
-
 from outrider.core import log
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.events.values import Flushed
 from outrider.messaging import cross_tenant
@@ -83,7 +82,7 @@ class Waiters:
             try:
                 for result in await cross_tenant.select_attempted(self._pool, keys):
                     self._resolve(result)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except STATEMENT_FAULTS as error:
                 log.warning("send.poll_failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 -- the next poll must come
                 log.exception("send.poll_broken", error)

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import asyncpg
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -13,6 +12,7 @@ from litestar.types import ASGIApp
 
 from outrider.core import log
 from outrider.core.asgi import Receive, Scope, Send, respond
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.dispatch import cross_tenant as queue
 from outrider.runtime import cross_tenant
@@ -117,7 +117,7 @@ async def _checks(runtime: Runtime) -> dict[str, str]:
     try:
         ahead = await cross_tenant.count_partitions_ahead(pool)
         _, age = await queue.select_age(pool)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except STATEMENT_FAULTS as error:
         return {"database": type(error).__name__}
     return {
         "database": "ok",

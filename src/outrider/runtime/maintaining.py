@@ -4,9 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 from time import monotonic
 
-import asyncpg
-
 from outrider.core import log
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant as queue
@@ -15,7 +14,6 @@ from outrider.runtime import cross_tenant
 MONTHS_AHEAD = 3
 _GAUGE_SECONDS = 5.0
 _CHORES_SECONDS = 3_600.0
-_TROUBLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ class Maintenance:
                 depth, age = await queue.select_age(self.pool)
                 self.metrics.queue_depth.set(depth)
                 self.metrics.queue_age_seconds.set(age)
-            except _TROUBLE as error:
+            except STATEMENT_FAULTS as error:
                 log.warning("maintenance.failed", outcome="failed", reason=f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 -- the next round must come
                 log.exception("maintenance.broken", error)

@@ -17,7 +17,11 @@ DATABASE_FAULTS = (
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
+    # what a connection raises that was terminated while nobody used it
+    asyncpg.InternalClientError,
 )
+# What a loop of its own outlives: these, and statements that fail for any reason.
+STATEMENT_FAULTS = (*DATABASE_FAULTS, asyncpg.PostgresError)
 
 
 @contextmanager

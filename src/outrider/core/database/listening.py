@@ -9,9 +9,8 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeAlias
 
-import asyncpg
-
 from outrider.core import log
+from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Connection, connect
 
 OnNotification: TypeAlias = Callable[[str], None]
@@ -21,7 +20,6 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 # A connection that died without a word (a cable, a firewall) is noticed by this.
 _PING_SECONDS = 5.0
-_CONNECTION_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Listener:
@@ -88,7 +86,7 @@ class Listener:
         while True:
             try:
                 return await self._open()
-            except _CONNECTION_FAULTS:
+            except STATEMENT_FAULTS:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -98,9 +96,11 @@ async def _until_lost(connection: Connection) -> None:
     connection.add_termination_listener(lambda _connection: lost.set())
     while not lost.is_set() and not connection.is_closed():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), _PING_SECONDS)
+            # not wait_for: it may swallow the cancellation that ends this loop
+            async with asyncio.timeout(_PING_SECONDS):
+                await lost.wait()
             return
         try:
             await connection.execute("select 1", timeout=_PING_SECONDS)
-        except _CONNECTION_FAULTS:
+        except STATEMENT_FAULTS:
             return
