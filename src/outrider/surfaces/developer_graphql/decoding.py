@@ -1,9 +1,10 @@
 """Turns the arguments of mutations into what the operations take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from graphql import ListValueNode, ObjectValueNode, StringValueNode, Undefined
+from graphql import GraphQLError, GraphQLField, ListValueNode, ObjectValueNode, Undefined, VariableNode
+from graphql.execution.values import get_argument_values
 
 from outrider.core.errors import AppError, ValidationError
 from outrider.core.storable import storable_text
@@ -11,22 +12,54 @@ from outrider.events.creating import EdgeRequest, NewCustomEvent
 from outrider.events.values import NodeType
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
+from outrider.surfaces.developer_graphql.documents import Variables
+from outrider.surfaces.developer_graphql.kinds import argument_kind, default_of
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.connections import NewConnection
 from outrider.webhooks.subscriptions import NewSubscription
 
 Arguments = Mapping[str, Any]
+"""The arguments of one field, by name; None and absent mean the same."""
 
 
-def plain_arguments(selected: Selected, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Clean what was written in the document itself: it may hold variables left out, and escapes of NUL.
+def arguments_of(selected: Selected, definition: GraphQLField) -> Callable[[Variables], Arguments]:
+    """Give what reads a field's arguments at each request; what needs no variable is read once, here.
 
-    What came as JSON was checked when the body was read.
+    What came as JSON was checked when the body was read. What is written in the document may hold escapes of NUL.
     """
-    written = selected.nodes[0].arguments or ()
-    if any(isinstance(one.value, ListValueNode | ObjectValueNode | StringValueNode) for one in written):
-        return {name: _plain(value, name) for name, value in arguments.items()}
-    return arguments
+    written = {argument.name.value: argument.value for argument in selected.nodes[0].arguments or ()}
+    if any(isinstance(node, ListValueNode | ObjectValueNode) for node in written.values()):
+        # Variables may stand inside.
+        return lambda variables: _slow_arguments(selected, definition, variables)
+    constant: dict[str, Any] = {}
+    variable: list[tuple[str, str, object, bool]] = []
+    for name, argument in definition.args.items():
+        node, default = written.get(name), default_of(argument)
+        if isinstance(node, VariableNode):
+            variable.append((name, node.name.value, default, argument_kind(argument).is_required))
+        else:
+            constant[name] = default if node is None else _plain(argument_kind(argument).literal(node), name)
+    return lambda variables: _read(constant, variable, variables.coerced)
+
+
+def _read(
+    constant: dict[str, Any], variable: list[tuple[str, str, object, bool]], coerced: Mapping[str, Any]
+) -> Arguments:
+    found = constant.copy()
+    for name, source, default, is_required in variable:
+        value = coerced.get(source, default)
+        if value is None and is_required:
+            raise ValidationError(f"{name} must not be null.", field=name)
+        found[name] = value
+    return found
+
+
+def _slow_arguments(selected: Selected, definition: GraphQLField, variables: Variables) -> Arguments:
+    try:
+        found = get_argument_values(definition, selected.nodes[0], variables.values())
+    except GraphQLError as problem:
+        raise ValidationError(problem.message) from None
+    return {name: _plain(value, name) for name, value in found.items()}
 
 
 def _plain(value: object, name: str) -> object:

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
+    Undefined,
     VariableNode,
     Visitor,
     parse,
@@ -23,7 +24,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from outrider.surfaces.developer_graphql import limits
 from outrider.surfaces.developer_graphql.errors import RequestRefused, refusal
-from outrider.surfaces.developer_graphql.kinds import Kind, variable_kind
+from outrider.surfaces.developer_graphql.kinds import Kind, Read, Unread, reader, variable_kind
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 
 _MOST_ERRORS: Final = 10
@@ -40,6 +41,7 @@ class Operation:
 
     node: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
+    readers: tuple[tuple[str, Read, object, bool], ...]
     shapes: tuple[tuple[str, Shape], ...]
     plans: OrderedDict[Hashable, object] = field(default_factory=OrderedDict[Hashable, object])
 
@@ -53,8 +55,23 @@ class Operation:
         """Whether it may change something."""
         return self.node.operation is OperationType.MUTATION
 
-    def coerce(self, given: Mapping[str, object]) -> VariableValues:
+    def coerce(self, given: Mapping[str, object]) -> "Variables":
         """Read the request's variables, or raise `RequestRefused`."""
+        coerced: dict[str, Any] = {}
+        try:
+            for name, read, default, is_required in self.readers:
+                if name in given:
+                    coerced[name] = read(given[name])
+                elif default is not Undefined:
+                    coerced[name] = default
+                elif is_required:
+                    raise Unread
+        except Exception:  # noqa: BLE001 - whatever it was, graphql-core reads it again and says it well
+            return Variables(self, given, self.values(given).coerced)
+        return Variables(self, given, coerced)
+
+    def values(self, given: Mapping[str, object]) -> VariableValues:
+        """Read the request's variables as graphql-core does, or raise `RequestRefused`."""
         found = get_variable_values(
             SCHEMA,
             self.node.variable_definitions or (),
@@ -65,7 +82,7 @@ class Operation:
             return found
         raise RequestRefused(found)
 
-    def pattern(self, variables: VariableValues) -> Hashable:
+    def pattern(self, variables: "Variables") -> Hashable:
         """Give what a plan depends on: which variables are null, and those that switch fields on and off."""
         coerced = variables.coerced
         return tuple([shape(coerced.get(name)) for name, shape in self.shapes])
@@ -78,6 +95,19 @@ class Operation:
             if len(self.plans) > _MOST_PLANS:
                 self.plans.popitem(last=False)
         return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The variables of one request: as they came, and as their types have them."""
+
+    operation: Operation
+    given: Mapping[str, object]
+    coerced: Mapping[str, Any]
+
+    def values(self) -> VariableValues:
+        """Give them as graphql-core wants them."""
+        return self.operation.values(self.given)
 
 
 class Documents:
@@ -138,7 +168,9 @@ def _operations(document: DocumentNode) -> dict[str | None, Operation]:
     }
     switches = _switches(document)
     return {
-        node.name.value if node.name else None: Operation(node, fragments, _shapes(node, switches))
+        node.name.value if node.name else None: Operation(
+            node, fragments, _readers(node), _shapes(node, switches)
+        )
         for node in document.definitions
         if isinstance(node, OperationDefinitionNode)
     }
@@ -155,6 +187,15 @@ def _switches(document: DocumentNode) -> frozenset[str]:
 
     visit(document, Finding())
     return frozenset(found)
+
+
+def _readers(node: OperationDefinitionNode) -> tuple[tuple[str, Read, object, bool], ...]:
+    readers: list[tuple[str, Read, object, bool]] = []
+    for definition in node.variable_definitions or ():
+        kind = variable_kind(definition)
+        default = kind.literal(definition.default_value) if definition.default_value else Undefined
+        readers.append((definition.variable.name.value, reader(kind), default, kind.is_required))
+    return tuple(readers)
 
 
 def _shapes(node: OperationDefinitionNode, switches: frozenset[str]) -> tuple[tuple[str, Shape], ...]:

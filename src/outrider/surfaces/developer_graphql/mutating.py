@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
-from graphql import GraphQLError, ListValueNode, ObjectValueNode, VariableNode
-from graphql.execution.values import VariableValues, get_argument_values
 
 from outrider.core.errors import AppError, ValidationError
 from outrider.surfaces.developer_graphql import decoding
-from outrider.surfaces.developer_graphql.documents import Operation
+from outrider.surfaces.developer_graphql.decoding import Arguments
+from outrider.surfaces.developer_graphql.documents import Operation, Variables
 from outrider.surfaces.developer_graphql.encoding import Encode, encoder, send_answer
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.reads import ReadPlan
@@ -32,7 +31,6 @@ from outrider.tenancy.actors import Actor, Scope
 
 MOST_MESSAGES: Final = 500
 
-Arguments = dict[str, Any]
 _Run = Callable[[Operations, Actor, Arguments], Awaitable[Mapping[str, object]]]
 _Send = Callable[[Operations, Actor, Arguments], Awaitable[object]]
 
@@ -43,31 +41,13 @@ class Step:
 
     selected: Selected
     scope: Scope | None
+    read_arguments: Callable[[Variables], Arguments]
     encode: Encode | None = None
     read: ReadPlan | None = None
-    written: "WrittenArguments | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenArguments:
-    """Arguments of which each is a variable or a plain literal: `literals` were read once, when planning."""
-
-    literals: Mapping[str, Any]
-    variables: tuple[tuple[str, str], ...]
-
-    def read(self, coerced: Mapping[str, Any]) -> Arguments | None:
-        """The arguments of one request; None where a variable is null, which needs the whole rules."""
-        arguments = dict(self.literals)
-        for name, variable in self.variables:
-            value = coerced.get(variable)
-            if value is None:
-                return None
-            arguments[name] = value
-        return arguments
 
 
 async def answer_mutation(
-    reading: Reading, operations: Operations, operation: Operation, call: Call, variables: VariableValues
+    reading: Reading, operations: Operations, operation: Operation, call: Call, variables: Variables
 ) -> str:
     """Carry out a mutation and answer the JSON of its `data`; raises `FieldRefused`."""
     try:
@@ -85,31 +65,34 @@ async def answer_mutation(
             for step in steps
         ]
     except BadArgument as bad:
-        selecting = Selecting(operation.fragments, variables)
+        selecting = Selecting(operation.fragments, variables.values())
         raise refused_field(selecting.fields([operation.node.selection_set]), bad) from bad.problem.__cause__
     return "{" + ",".join(parts) + "}"
 
 
-def plan_mutation(public_url: str, operation: Operation, variables: VariableValues) -> tuple[Step, ...]:
+def plan_mutation(public_url: str, operation: Operation, variables: Variables) -> tuple[Step, ...]:
     """Compile what a mutation selects of its results; raises `BadArgument`."""
-    selecting = Selecting(operation.fragments, variables)
+    selecting = Selecting(operation.fragments, variables.values())
     return tuple(
-        _step(public_url, selecting, selected, variables)
+        _step(public_url, selecting, selected)
         for selected in selecting.fields([operation.node.selection_set])
     )
 
 
-def _step(public_url: str, selecting: Selecting, selected: Selected, variables: VariableValues) -> Step:
+def _step(public_url: str, selecting: Selecting, selected: Selected) -> Step:
     name = selected.name
+    if name == "__typename":
+        return Step(selected, None, lambda _variables: {})
+    try:
+        read_arguments = decoding.arguments_of(selected, field_of(cast("Any", SCHEMA.mutation_type), name))
+    except AppError as problem:
+        raise BadArgument(selected.key, problem) from None
     if name in _CREATE:
         scope, type_name, _ = _CREATE[name]
         read = plan_created(public_url, selecting, type_name, selected)
-        return Step(selected, scope, read=read, written=_written(selected, variables))
-    if name in _SEND:
-        type_name, _ = _SEND[name]
-        encode = encoder(selecting, type_name, selected)
-        return Step(selected, Scope.EVENTS_WRITE, encode=encode, written=_written(selected, variables))
-    return Step(selected, None)
+        return Step(selected, scope, read_arguments, read=read)
+    type_name, _ = _SEND[name]
+    return Step(selected, Scope.EVENTS_WRITE, read_arguments, encode=encoder(selecting, type_name, selected))
 
 
 def _require(step: Step, call: Call) -> None:
@@ -120,13 +103,11 @@ def _require(step: Step, call: Call) -> None:
 
 
 async def _carry_out(
-    reading: Reading, operations: Operations, step: Step, call: Call, variables: VariableValues
+    reading: Reading, operations: Operations, step: Step, call: Call, variables: Variables
 ) -> str:
     name, key = step.selected.name, step.selected.key
     try:
-        arguments = step.written.read(variables.coerced) if step.written is not None else None
-        if arguments is None:
-            arguments = _arguments(step.selected, variables)
+        arguments = step.read_arguments(variables)
         if step.encode is not None:
             result = await _SEND[name][1](operations, call.actor, arguments)
             return orjson.dumps(_encoded(step.encode, result)).decode()
@@ -142,33 +123,6 @@ def _encoded(encode: Encode, result: object) -> object:
     if isinstance(result, list):
         return [encode(item) for item in cast("list[object]", result)]
     return encode(result)
-
-
-def _written(selected: Selected, variables: VariableValues) -> WrittenArguments | None:
-    nodes = selected.nodes[0].arguments or ()
-    if any(isinstance(node.value, ListValueNode | ObjectValueNode) for node in nodes):
-        return None
-    by_variable = [
-        (node.name.value, node.value.name.value) for node in nodes if isinstance(node.value, VariableNode)
-    ]
-    if any(variables.coerced.get(variable) is None for _, variable in by_variable):
-        return None
-    try:
-        arguments = _arguments(selected, variables)
-    except AppError:
-        return None
-    names = {name for name, _ in by_variable}
-    literals = {name: value for name, value in arguments.items() if name not in names}
-    return WrittenArguments(literals, tuple(by_variable))
-
-
-def _arguments(selected: Selected, variables: VariableValues) -> Arguments:
-    definition = field_of(cast("Any", SCHEMA.mutation_type), selected.name)
-    try:
-        found = get_argument_values(definition, selected.nodes[0], variables)
-    except GraphQLError as problem:
-        raise ValidationError(problem.message) from None
-    return decoding.plain_arguments(selected, found)
 
 
 async def _send(operations: Operations, actor: Actor, arguments: Arguments) -> object:

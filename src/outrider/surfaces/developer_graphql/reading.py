@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import asyncpg
-from graphql.execution.values import VariableValues
 
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, QueryTooExpensive
-from outrider.surfaces.developer_graphql.documents import Operation
+from outrider.surfaces.developer_graphql.documents import Operation, Variables
 from outrider.surfaces.developer_graphql.errors import FieldRefused
 from outrider.surfaces.developer_graphql.introspecting import introspection
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
@@ -33,7 +32,7 @@ class Reading:
     public_url: str
 
 
-async def answer_query(reading: Reading, operation: Operation, call: Call, variables: VariableValues) -> str:
+async def answer_query(reading: Reading, operation: Operation, call: Call, variables: Variables) -> str:
     """Answer a query with the JSON of its `data`; raises `FieldRefused`."""
     try:
         plan = operation.plan(
@@ -41,13 +40,13 @@ async def answer_query(reading: Reading, operation: Operation, call: Call, varia
         )
         return await run(reading, cast("ReadPlan", plan), call)
     except BadArgument as bad:
-        selecting = Selecting(operation.fragments, variables)
+        selecting = Selecting(operation.fragments, variables.values())
         raise refused_field(selecting.fields([operation.node.selection_set]), bad) from None
 
 
-def plan_query(public_url: str, operation: Operation, variables: VariableValues) -> ReadPlan:
+def plan_query(public_url: str, operation: Operation, variables: Variables) -> ReadPlan:
     """Compile a query for one pattern of variables; raises `BadArgument`."""
-    selecting = Selecting(operation.fragments, variables)
+    selecting = Selecting(operation.fragments, variables.values())
     return compile_query(
         Compiling(SCHEMA, selecting, FIELDS, public_url),
         selecting.fields([operation.node.selection_set]),
