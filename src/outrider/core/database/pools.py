@@ -25,13 +25,19 @@ else:
 TENANT_ROLE = "outrider_tenant"
 READ_TIMEOUT_MS = 2_000
 # Compiled reads pass asyncpg's default limit of 15 KB, above which it would not cache a statement.
-_STATEMENTS_CACHED = 1_000
+_STATEMENTS_CACHED = 200
 _STATEMENT_BYTES_CACHED = 256 * 1024
 _SESSION = {"application_name": "outrider", "timezone": "UTC", "jit": "off"}
 _DURABILITY = ("fsync", "full_page_writes")
 # Plans are cached for long, and often made while a table is nearly empty: only those are allowed that stay
 # right while it grows, row by row through an index.
-STEADY_PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+STEADY_PLANS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "max_parallel_workers_per_gather": "0",
+}
 _OLDEST_SERVER = 180_000
 
 

@@ -116,6 +116,7 @@ create table users (
   primary key (application_id, id)
 );
 create index users_newest on users (application_id, created_at, id);
+create index users_system on users (application_id, created_at, id) where is_system;
 
 create table platform_users (
   application_id uuid not null,
