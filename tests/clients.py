@@ -201,7 +201,7 @@ class Listener:
     """An endpoint for webhooks: what it received, and what it answers next."""
 
     url: str
-    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    received: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
     answer: Callable[[web.Request], Awaitable[web.Response]] | None = None
 
     async def wait_for(self, count: int, seconds: float = 10.0) -> None:
@@ -233,7 +233,7 @@ async def listener() -> AsyncGenerator[Listener]:
     heard = Listener("")
 
     async def hear(request: web.Request) -> web.Response:
-        heard.received.append((dict(request.headers), await request.read()))
+        heard.received.append((request.headers, await request.read()))
         return web.Response() if heard.answer is None else await heard.answer(request)
 
     application = web.Application()

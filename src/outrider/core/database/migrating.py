@@ -10,6 +10,8 @@ from importlib import resources
 
 import asyncpg
 
+from outrider.core.database.pools import check_server
+
 _LOCK = 7305000
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -46,7 +48,10 @@ async def migrate(dsn: str) -> int:
     """Apply what is missing; returns how many were. Safe beside other processes doing the same.
 
     A new database is made in one transaction: whoever looks meanwhile finds it new, and waits here for its turn.
+
+    Raises `UnsafeServer` before anything is written to a server that may forget it.
     """
+    await check_server(dsn)
     connection = await asyncpg.connect(dsn, timeout=10, server_settings={"jit": "off"})
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK)
