@@ -1,0 +1,282 @@
+"""A dispatcher whose attempts end as the test wants: ends that cannot be recorded, doubts, wrong clocks."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from outrider.core.database.pools import open_database
+from outrider.core.ids import IdClock
+from outrider.core.metrics import Metrics
+from outrider.dispatch import dispatcher as dispatching
+from outrider.dispatch.dispatcher import DispatchEffects, Dispatcher
+from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, Flushed
+from outrider.webhooks.patterns import candidate_patterns
+from tests.events.appends import Around, appending
+from tests.running import QUICK, until
+
+Database = asyncpg.Connection
+SHARD = 3
+
+
+class Handler:
+    """Ends attempts as it is told."""
+
+    def __init__(self) -> None:
+        self.attempts: list[tuple[UUID, int, str]] = []
+        self.first_detail: str | None = None
+        self.raises: list[Exception] = []
+        self.seconds = 0.0
+
+    def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
+        return item, delivery
+
+    async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
+        return [None for _ in rows]
+
+    async def attempt(self, work: Work) -> Ended:
+        row = work.row
+        self.attempts.append((row.id, row.attempts, row.state))
+        await asyncio.sleep(self.seconds)
+        if self.raises:
+            raise self.raises.pop()
+        outcome = DeliveryOutcome(
+            shard=row.shard,
+            epoch=work.epoch,
+            position=row.position,
+            delivery_id=row.id,
+            number=row.attempts + 1,
+            result="succeeded",
+            final_state="succeeded",
+            reason=None,
+            next_state=None,
+            due_at=None,
+            started_at=datetime.now(UTC),
+            duration_ms=0,
+            status_code=None,
+            detail=self.first_detail if row.attempts == 0 else None,
+            release_fragment=None,
+        )
+        return Ended(
+            Append(application_id=row.application_id, event_id=row.id, outcome=outcome, is_new_fact=False)
+        )
+
+
+@asynccontextmanager
+async def dispatching_with(dsn: str, handler: Handler) -> AsyncGenerator[Dispatcher]:
+    """A dispatcher and what it stands on."""
+    around, ids = Around(), IdClock()
+    database = await open_database(dsn)
+    async with appending(dsn, around=around) as appender:
+        dispatcher = Dispatcher(
+            DispatchEffects(
+                pool=database.system,
+                appender=appender,
+                handlers={"message": handler, "webhook": handler},
+                candidate_patterns=candidate_patterns,
+                set_clock_offset=ids.set_offset,
+                database_now=ids.now,
+                metrics=Metrics(),
+            ),
+            uuid4(),
+            role="all",
+            lease_limits=QUICK,
+        )
+        around.flushed = _Forwarded(dispatcher)  # type: ignore[assignment]
+        await dispatcher.start()
+        try:
+            yield dispatcher
+        finally:
+            await dispatcher.close(1.0)
+    await database.close()
+
+
+class _Forwarded:
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def append(self, flushed: Flushed) -> None:
+        self._dispatcher.on_flushed(flushed)
+
+
+@pytest.fixture
+def handler() -> Handler:
+    return Handler()
+
+
+async def queue(database: Database, **columns: object) -> UUID:
+    """A row of the queue out of nothing."""
+    row: dict[str, object] = {
+        "due_at": None,
+        "state": "ready",
+        "attempts": 0,
+        "ordering_key": None,
+        **columns,
+    }
+    row_id = uuid4()
+    await database.execute(
+        """insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key,
+          state, attempts, due_at)
+        values ($1, $2, nextval('event_position'), $3, 'message', $3, $4, $5, $6, $7, $8)""",
+        uuid4(),
+        SHARD,
+        row_id,
+        UUID(int=SHARD),
+        row["ordering_key"],
+        row["state"],
+        row["attempts"],
+        row["due_at"],
+    )
+    return row_id
+
+
+async def no_work_left(database: Database) -> bool:
+    return await database.fetchval("select count(*) from delivery_queue") == 0
+
+
+async def results(database: Database, row_id: UUID) -> list[str]:
+    rows = await database.fetch("select result from attempts where delivery_id = $1 order by number", row_id)
+    return [row["result"] for row in rows]
+
+
+async def test_an_end_that_cannot_be_recorded_does_not_lose_the_work(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "_BROKEN_RETRY_SECONDS", 0.1)
+    handler.first_detail = "a NUL \0 in what the other side said"
+    async with dispatching_with(own_dsn, handler):
+        row_id = await queue(database)
+        await until(lambda: no_work_left(database))
+    assert handler.attempts == [(row_id, 0, "ready"), (row_id, 1, "ready")]
+    assert await results(database, row_id) == ["broken", "succeeded"]
+
+
+async def test_a_handler_that_breaks_keeps_the_mark_of_what_may_have_been_sent(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "_BROKEN_RETRY_SECONDS", 0.1)
+    handler.raises = [KeyError("a bug")]
+    async with dispatching_with(own_dsn, handler):
+        row_id = await queue(database, state="started")
+        await until(lambda: no_work_left(database))
+    assert handler.attempts == [(row_id, 0, "started"), (row_id, 1, "started")]
+
+
+async def test_a_database_fault_in_a_handler_is_tried_again_soon(
+    own_dsn: str, database: Database, handler: Handler
+) -> None:
+    handler.raises = [asyncpg.InternalClientError("a dead connection")]
+    async with dispatching_with(own_dsn, handler):
+        row_id = await queue(database)
+        await until(lambda: no_work_left(database), seconds=5)
+    assert await results(database, row_id) == ["broken", "succeeded"]
+
+
+async def test_an_attempt_that_never_ends_is_cut(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(dispatching, "_BROKEN_RETRY_SECONDS", 0.1)
+    handler.seconds = 30
+    async with dispatching_with(own_dsn, handler):
+        row_id = await queue(database)
+        await until(lambda: len(handler.attempts) == 1)
+        handler.seconds = 0
+        await until(lambda: no_work_left(database))
+    assert await results(database, row_id) == ["broken", "succeeded"]
+
+
+async def test_broken_work_comes_back_later_and_later() -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    row = QueueRow(uuid4(), 1, 1, uuid4(), "message", uuid4(), uuid4(), None, "ready", 0, None, None)
+
+    def seconds(attempts: int) -> float:
+        ended = dispatching._broken(Work(row._replace(attempts=attempts), 1, None), KeyError("x"), now)
+        assert ended.retry_at is not None
+        return (ended.retry_at - now).total_seconds()
+
+    assert [seconds(attempts) for attempts in (0, 1, 2, 30_000)] == [60, 120, 240, 3600]
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+async def test_due_times_go_by_the_clock_of_the_database(
+    hours: int, own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong(datetime):
+        """This machine's clock."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    for module in ("core.ids", "dispatch.leases", "dispatch.dispatcher"):
+        monkeypatch.setattr(f"outrider.{module}.datetime", Wrong)
+    async with dispatching_with(own_dsn, handler):
+        await asyncio.sleep(0.7)
+        expected = []
+        for milliseconds in (-500, -1, 1, 400, 700):
+            due = await database.fetchval(
+                "select clock_timestamp() + make_interval(secs => $1)", milliseconds / 1000
+            )
+            expected.append(await queue(database, due_at=due))
+        await until(lambda: no_work_left(database), seconds=4)
+    assert [row_id for row_id, _, _ in handler.attempts] == expected
+
+
+async def test_a_shard_that_leaves_while_it_is_read_starts_nothing_more(
+    own_dsn: str, database: Database, handler: Handler
+) -> None:
+    handler.seconds = 0.3
+    async with dispatching_with(own_dsn, handler) as dispatcher:
+        read = dispatching.cross_tenant.select_forward
+
+        async def read_slowly(*arguments: object) -> list[QueueRow]:
+            rows = await read(*arguments)  # type: ignore[arg-type]
+            if rows:
+                dispatcher._shards[SHARD].is_leaving = True
+            return rows
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatching.cross_tenant, "select_forward", read_slowly)
+            await queue(database)
+            await asyncio.sleep(0.1)
+            dispatcher.on_appended_elsewhere(10**9)
+            await asyncio.sleep(0.3)
+            assert handler.attempts == []
+        # it is handed back, comes back under a new epoch, and is done then
+        await until(lambda: no_work_left(database))
+    assert len(handler.attempts) == 1
+
+
+async def test_work_of_a_shard_that_came_anew_while_it_was_read_is_read_again(
+    own_dsn: str, database: Database, handler: Handler
+) -> None:
+    async with dispatching_with(own_dsn, handler):
+        for _ in range(5):
+            rows = [await queue(database, due_at=datetime.now(UTC) - timedelta(days=1)) for _ in range(5)]
+            await database.execute("update shards set epoch = epoch + 1")
+            rows += [await queue(database) for _ in range(5)]
+            await asyncio.sleep(0.05)
+        await until(lambda: no_work_left(database))
+
+
+async def test_a_reader_that_meets_a_bug_reads_on(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, faults = dispatching.cross_tenant.select_due, [KeyError("a bug"), OSError("gone")]
+
+    async def read_badly(*arguments: object) -> list[QueueRow]:
+        if faults:
+            raise faults.pop()
+        return await read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dispatching.cross_tenant, "select_due", read_badly)
+    async with dispatching_with(own_dsn, handler):
+        await queue(database, due_at=datetime.now(UTC) - timedelta(minutes=1))
+        await until(lambda: no_work_left(database))
+    assert faults == []
