@@ -69,7 +69,7 @@ SELECT_AGE = """
 select count(*) as depth, coalesce(extract(epoch from clock_timestamp() - min(
   coalesce(q.due_at, uuid_extract_timestamp(q.event_id)))), 0)::float8 as age
 from (select due_at, event_id from delivery_queue
-  where (due_at is null or due_at <= (select clock_timestamp())) limit 100000) q
+  where (due_at is null or due_at <= (select clock_timestamp())) and state in ('ready', 'started') limit 100000) q
 """
 SELECT_FAN_OUTS = (
     "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"

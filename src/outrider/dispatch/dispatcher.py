@@ -130,6 +130,11 @@ class Dispatcher:
         """Attempts under way."""
         return self._lanes.in_flight
 
+    @property
+    def shards_owned(self) -> int:
+        """Shards that are leased to this process."""
+        return len(self._shards)
+
     def on_flushed(self, flushed: Flushed) -> None:
         """Take this process's own appends, in commit order, without asking the database."""
         if flushed.last_position is not None:
@@ -428,6 +433,8 @@ class Dispatcher:
         )
         result = outcome.result if is_recorded and outcome is not None else "stale"
         self._effects.metrics.deliveries_total.add(work.row.kind, result)
+        if outcome is not None and outcome.duration_ms is not None:
+            self._effects.metrics.delivery_seconds.observe(outcome.duration_ms / 1000, work.row.kind)
         self._pump()
 
 

@@ -161,7 +161,7 @@ class Appender:
         future = self._enqueue(item, patience)
         if patience is None:
             return await future
-        handle = asyncio.get_running_loop().call_later(patience, _give_up, [future])
+        handle = asyncio.get_running_loop().call_later(patience, self._give_up, [future])
         try:
             return await future
         finally:
@@ -173,7 +173,7 @@ class Appender:
         asked = [self._enqueue_or_refuse(item, patience) for item in items]
         futures = [future for future in asked if isinstance(future, asyncio.Future)]
         if futures:
-            handle = asyncio.get_running_loop().call_later(patience, _give_up, futures)
+            handle = asyncio.get_running_loop().call_later(patience, self._give_up, futures)
             try:
                 await asyncio.wait(futures)
             finally:
@@ -198,15 +198,25 @@ class Appender:
 
     def _admit(self, item: Append, size: int) -> None:
         if self._is_closing:
-            raise Unavailable("The server is stopping.")
+            raise self._refusal("stopping", "The server is stopping.")
         if item.is_new_fact and not self._effects.has_disk_space():
-            raise Unavailable("The disk is nearly full; nothing new is accepted.")
+            raise self._refusal("disk", "The disk is nearly full; nothing new is accepted.")
         # the ends of attempts are bounded by their slots, and losing one would mean to attempt it again
         if item.outcome is None and (
             len(self._queue) >= self._limits.queue_items
             or self._queued_bytes + size > self._limits.queue_bytes
         ):
-            raise Unavailable("The server is overloaded; try again.")
+            raise self._refusal("overload", "The server is overloaded; try again.")
+
+    def _refusal(self, reason: str, message: str) -> Unavailable:
+        self._effects.metrics.append_refused_total.add(reason)
+        return Unavailable(message)
+
+    def _give_up(self, futures: Sequence["asyncio.Future[Answer]"]) -> None:
+        message = "The database did not answer in time; repeat with the same idempotency key."
+        for future in futures:
+            if not future.done():
+                future.set_exception(self._refusal("timeout", message))
 
     async def _run(self) -> None:
         while True:
@@ -274,6 +284,7 @@ class Appender:
             log.error(
                 "append.poisoned", outcome="refused", reason=str(error), event_id=batch[0].item.event_id
             )
+            self._effects.metrics.append_refused_total.add("poisoned")
             _resolve_error(batch[0].future, PoisonedItem())
             return
         middle = len(batch) // 2
@@ -379,13 +390,6 @@ def _size_of(item: Append) -> int:
     if item.outcome is not None:
         size += len(item.outcome.release_fragment or "") + len(item.outcome.detail or "")
     return size
-
-
-def _give_up(futures: Sequence["asyncio.Future[Answer]"]) -> None:
-    for future in futures:
-        _resolve_error(
-            future, Unavailable("The database did not answer in time; repeat with the same idempotency key.")
-        )
 
 
 def _outcome_of(future: "asyncio.Future[Answer]") -> Answer | AppError | PoisonedItem:

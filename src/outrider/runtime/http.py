@@ -107,6 +107,7 @@ def _health(runtime: Runtime, gate: Gate) -> list[HTTPRouteHandler]:
         """All numbers in Prometheus' text format."""
         runtime.metrics.append_queue_depth.set(runtime.appender.queued)
         runtime.metrics.deliveries_in_flight.set(runtime.dispatcher.in_flight)
+        runtime.metrics.shards_owned.set(runtime.dispatcher.shards_owned)
         return Response(runtime.metrics.render(), media_type=CONTENT_TYPE)
 
     return [healthz, readyz, metrics]

@@ -101,6 +101,7 @@ async def receive_for(
 ) -> WebhookAnswer:
     """Take in a webhook whose address is known to be right, as this adapter reads it."""
     if adapter is None or not adapter.verify(request, entry.context):
+        context.metrics.inbound_total.add(entry.channel.value, "refused")
         raise Unauthorized(NOT_AUTHENTIC)
     parsed = adapter.parse(request, entry.context)
     headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
@@ -315,7 +316,8 @@ def _report(
 ) -> None:
     entry = received.entry
     duplicates = sum(answer.verdict == Verdict.DUPLICATE for answer in answers)
-    context.metrics.inbound_total.add(entry.channel.value, "ok")
+    is_repeat = bool(answers) and duplicates == len(answers)
+    context.metrics.inbound_total.add(entry.channel.value, "repeated" if is_repeat else "ok")
     log.wide(
         "webhook.received",
         application_id=entry.application_id,

@@ -81,7 +81,9 @@ class DeveloperGraphql:
         except ClientGone:
             return
         request_id = _request_id(scope)
+        seconds = time.perf_counter() - started
         self._metrics.http_requests_total.add("developer_graphql", str(answer.status))
+        self._metrics.http_request_seconds.observe(seconds, "developer_graphql")
         log.wide(
             "graphql.answered",
             level="info" if answer.outcome == "ok" else "warning",
@@ -93,7 +95,7 @@ class DeveloperGraphql:
             status=answer.status,
             code=answer.code,
             reason=answer.reason,
-            duration_ms=round((time.perf_counter() - started) * 1000, 2),
+            duration_ms=round(seconds * 1000, 2),
         )
         await respond(
             send, answer.status, answer.body, headers=((b"x-request-id", request_id), *answer.headers)

@@ -5,6 +5,7 @@ alike); 404 where no connection uses the account; 413 for a body that no platfor
 that the platform must send again.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -35,6 +36,7 @@ class InboundEndpoint:
         if scope["method"] != "POST":
             await respond(send, 405, b"", headers=[(b"allow", b"POST")])
             return
+        started = time.perf_counter()
         webhook_id, secret = _address(scope)
         try:
             answer = await self._answer(scope, receive, webhook_id, secret)
@@ -49,6 +51,7 @@ class InboundEndpoint:
             await respond(send, 503, b'{"error":{"code":"INTERNAL_ERROR","message":"Try again."}}')
             return
         self.metrics.http_requests_total.add("inbound", "200")
+        self.metrics.http_request_seconds.observe(time.perf_counter() - started, "inbound")
         await respond(send, 200, answer.body, content_type=answer.content_type.encode("latin-1"))
 
     async def _answer(self, scope: Scope, receive: Receive, webhook_id: str, secret: str) -> WebhookAnswer:
