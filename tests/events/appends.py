@@ -129,7 +129,10 @@ def told(
 ) -> Append:
     """A child event with its fold."""
     event_id = IDS.new()
-    payload = f'{{"status": "{state.word}", "{state.word}_at": "{at:%Y-%m-%dT%H:%M:%S}.000Z"}}'
+    payload = (
+        f'{{"status": "{state.word}", "external_message_id": "{external_id}",'
+        f' "{state.word}_at": "{at:%Y-%m-%dT%H:%M:%S}.000Z"}}'
+    )
     return Append(
         application_id=application,
         event_id=event_id,

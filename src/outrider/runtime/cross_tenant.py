@@ -30,7 +30,8 @@ where i.inhparent = 'events'::regclass and c.relname ~ '_\\d{4}_\\d{2}$'
   and to_date(right(c.relname, 7), 'YYYY_MM') > now()
 """
 
-# The fold of design §3.4, from the children alone: greatest state, earliest time of each kind.
+# The fold of design §3.4, from the children alone: greatest state, earliest time of each kind; one of the
+# platform's ids and one of the errors that they tell.
 REFOLD = """
 with told as (
   select e.application_id, e.origin_event_id as id, e.event_type, e.payload
@@ -44,7 +45,10 @@ with told as (
     min((t.payload ->> 'sent_at')::timestamptz) as sent_at,
     min((t.payload ->> 'failed_at')::timestamptz) as failed_at,
     min((t.payload ->> 'delivered_at')::timestamptz) as delivered_at,
-    min((t.payload ->> 'read_at')::timestamptz) as read_at
+    min((t.payload ->> 'read_at')::timestamptz) as read_at,
+    array_agg(t.payload ->> 'external_message_id') filter (where t.payload ->> 'external_message_id' is not null)
+      as external_ids,
+    array_agg((t.payload -> 'error')::text) filter (where t.payload ->> 'error' is not null) as errors
   from told t group by t.application_id, t.id
 )
 select m.application_id, m.id, m.state, coalesce(f.state, 0) as folded_state
@@ -54,6 +58,8 @@ where m.state <> coalesce(f.state, 0)
   or date_trunc('milliseconds', m.failed_at) is distinct from f.failed_at
   or date_trunc('milliseconds', m.delivered_at) is distinct from f.delivered_at
   or date_trunc('milliseconds', m.read_at) is distinct from f.read_at
+  or (m.external_id is null) <> (f.external_ids is null) or m.external_id <> all (f.external_ids)
+  or (m.error is null) <> (f.errors is null) or m.error::text <> all (f.errors)
 limit 100
 """
 
@@ -94,6 +100,17 @@ BROKEN = {
         join external_messages x on x.application_id = p.application_id and x.connection_id = p.connection_id
           and x.external_id = p.external_id
         where x.event_id is not null limit 100""",
+    "work that has ended and is still queued": """
+        select q.application_id, q.id from delivery_queue q
+        where exists (select from deliveries d where d.application_id = q.application_id and d.id = q.id) limit 100""",
+    "webhook without its body": """
+        select q.application_id, q.id from delivery_queue q where q.kind = 'webhook' and q.state <> 'held'
+        and not exists (select from frozen_bodies f where f.application_id = q.application_id
+          and f.event_id = q.event_id) limit 100""",
+    "platform's id that does not lead to its message": """
+        select m.application_id, m.id from messages m where m.external_id is not null
+        and not exists (select from external_messages x where x.application_id = m.application_id
+          and x.connection_id = m.connection_id and x.external_id = m.external_id and x.event_id = m.id) limit 100""",
     "position that two events have": """
         select (array_agg(e.application_id))[1] as application_id, (array_agg(e.id))[1] as id
         from events e group by e.position having count(*) > 1 limit 100""",
