@@ -256,6 +256,37 @@ async def test_a_stop_finishes_what_is_in_flight_and_takes_nothing_more(
     assert len(sink.received) == 2
 
 
+async def test_a_stop_waits_no_longer_than_it_was_told_for_an_attempt_that_hangs(
+    used: Installation, session: aiohttp.ClientSession, sink: Listener
+) -> None:
+    is_let_through = asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.Response:
+        await is_let_through.wait()
+        return web.Response()
+
+    sink.answer = hang
+    async with used.serving(SHUTDOWN_SECONDS="1") as served:
+        caller = await used.caller(served, session)
+        # mail has no order, for which the next owner would wait until no attempt can be under way any more
+        connection = await caller.connect("EMAIL", "sandbox", {"api_base_url": sink.url})
+        sent = await caller.send(connection["id"], "ada@example.org", wait=False)
+        await sink.wait_for(1)
+        began = time.monotonic()
+        assert await served.stop() == 0
+        seconds = time.monotonic() - began
+    is_let_through.set()
+
+    assert 0.9 < seconds < 6
+    async with used.serving() as served:
+        caller = await used.caller(served, session)
+        await caller.children(sent["id"], "message.sent", seconds=20)
+        await _verified(used)
+    # the vendor may have had it twice, and can tell by its key
+    assert len(sink.received) == 2
+    assert len(set(_keys(sink))) == 1
+
+
 @dataclass(frozen=True)
 class External:
     """An installation and, apart from it, a PostgreSQL that it is told to use."""
