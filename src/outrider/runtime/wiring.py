@@ -30,9 +30,11 @@ from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.api_keys import ApiKeyDirectory
+from outrider.tenancy.application_directory import ApplicationDirectory
 from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
 from outrider.webhooks.patterns import candidate_patterns
@@ -54,6 +56,8 @@ class Runtime:
     registry: Registry
     listener: Listener
     api_keys: ApiKeyDirectory
+    limits: RateLimits
+    applications: ApplicationDirectory
     connections: ConnectionDirectory
     subscriptions: SubscriptionDirectory
     appender: Appender
@@ -142,8 +146,9 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys = ApiKeyDirectory(database, ids)
+    applications = ApplicationDirectory(database)
     listener = Listener(dsn).on(APPENDED, hub.heard)
-    _follow(listener, api_keys, connections, subscription_directory)
+    _follow(listener, api_keys, applications, connections, subscription_directory)
     receiving_context = receiving.ReceivingContext(
         appender, connections, registry, ids, database.system, metrics
     )
@@ -158,6 +163,8 @@ async def open_runtime(
         registry=registry,
         listener=listener,
         api_keys=api_keys,
+        limits=RateLimits(database.system, ids.now),
+        applications=applications,
         connections=connections,
         subscriptions=subscription_directory,
         appender=appender,
@@ -249,11 +256,13 @@ def _tenancy(
 def _follow(
     listener: Listener,
     api_keys: ApiKeyDirectory,
+    applications: ApplicationDirectory,
     connections: ConnectionDirectory,
     subscription_directory: SubscriptionDirectory,
 ) -> None:
     def clear() -> None:
         api_keys.clear()
+        applications.clear()
         connections.clear()
         subscription_directory.clear()
 
@@ -261,6 +270,7 @@ def _follow(
         listener,
         {
             Changed.API_KEY: api_keys.forget,
+            Changed.APPLICATION: applications.forget,
             Changed.CONNECTION: connections.forget,
             Changed.SUBSCRIPTION: subscription_directory.forget,
         },

@@ -28,13 +28,14 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An API key at work in its application."""
+    """An API key at work in its application; `tier` is its organisation's rate limit."""
 
     organisation_id: UUID
     application_id: UUID
     key_id: UUID
     scopes: frozenset[str]
     environment: Environment
+    tier: str = "unlimited"
 
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` unless the key has the scope."""

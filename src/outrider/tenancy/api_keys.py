@@ -189,6 +189,7 @@ class ApiKeyDirectory:
             key_id=row.id,
             scopes=frozenset(row.scopes),
             environment=Environment(row.environment),
+            tier=row.tier,
         )
         return _KnownKey(actor, _milliseconds(row.expires_at) if row.expires_at else None)
 

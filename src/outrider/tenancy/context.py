@@ -28,6 +28,7 @@ class Changed(StrEnum):
     """The kinds of settings that processes keep in memory."""
 
     API_KEY = "api_key"
+    APPLICATION = "application"
     CONNECTION = "connection"
     SUBSCRIPTION = "subscription"
 

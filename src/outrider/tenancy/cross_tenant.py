@@ -11,8 +11,14 @@ from outrider.core.database.pools import Pool
 
 # The key is what tells the tenant.
 SELECT_ACTIVE_KEY = """
-select organisation_id, application_id, id, scopes, environment, expires_at from api_keys
-where secret_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+select k.organisation_id, k.application_id, k.id, k.scopes, k.environment, k.expires_at, o.tier
+from api_keys k join organisations o on o.id = k.organisation_id
+where k.secret_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+"""
+# One call counts for all keys, of any tenants, whose requests came at the same time.
+TAKE_REQUESTS = """
+select key_id, granted, used, minute, is_burst
+from take_requests($1, $2::uuid[], $3::integer[], $4::integer[], $5::integer[])
 """
 # The dispatcher and the operations on messages know the application, not its organisation.
 SELECT_CONNECTION = """
@@ -49,6 +55,8 @@ SELECT_SEALING_KEYS = """
 select distinct substring(sealed from 2 for 4) as key_id
 from (select sealed_config from accounts union all select sealed_secret from subscriptions) as s(sealed)
 """
+# Receiving knows the application, not its organisation.
+SELECT_APPLICATION_CONFIG = "select id, config::text as config from applications where id = $1"
 SELECT_APPLICATION_OWNER = "select organisation_id from applications where id = $1"
 
 
@@ -62,6 +70,18 @@ class ActiveKeyRow:
     scopes: Sequence[str]
     environment: str
     expires_at: datetime | None
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRow:
+    """What a key's requests came to: `minute` counts since 1970; `is_burst`: only the second is full."""
+
+    key_id: UUID
+    granted: int
+    used: int
+    minute: int
+    is_burst: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +129,15 @@ async def select_active_key(pool: Pool, secret_hash: bytes) -> ActiveKeyRow | No
     return ActiveKeyRow(**row) if row else None
 
 
+async def take_requests(
+    pool: Pool, moment: datetime, asked: Sequence[tuple[UUID, int, int, int]]
+) -> dict[UUID, TakenRow]:
+    """Count requests at a moment; each key once, as (key, limit of a minute, limit of a second, requests)."""
+    keys, limits, bursts, wanted = zip(*asked, strict=True)
+    rows = await pool.fetch(TAKE_REQUESTS, moment, keys, limits, bursts, wanted)
+    return {row["key_id"]: TakenRow(**row) for row in rows}
+
+
 async def select_connection(pool: Pool, application_id: UUID, connection_id: UUID) -> ConnectionRow | None:
     """Find a connection that was not deleted."""
     row = await pool.fetchrow(SELECT_CONNECTION, application_id, connection_id)
@@ -141,6 +170,12 @@ async def select_sealing_keys(pool: Pool) -> set[bytes]:
 async def select_application_owner(pool: Pool, application_id: UUID) -> UUID | None:
     """Tell which organisation an application belongs to."""
     return await pool.fetchval(SELECT_APPLICATION_OWNER, application_id)
+
+
+async def select_application_config(pool: Pool, application_id: UUID) -> tuple[UUID, str] | None:
+    """Find an application's config, JSON text."""
+    row = await pool.fetchrow(SELECT_APPLICATION_CONFIG, application_id)
+    return (row["id"], row["config"]) if row else None
 
 
 def _connection_row(row: asyncpg.Record) -> ConnectionRow:

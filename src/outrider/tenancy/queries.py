@@ -16,6 +16,17 @@ insert into applications (organisation_id, id, kind, slug, name) values ($1, $2,
 SELECT_APPLICATION = """
 select id, slug, name from applications where organisation_id = $1 and slug = $2 and kind = 'application'
 """
+LOCK_APPLICATION = """
+select id, slug, name, config::text as config, created_at from applications
+where organisation_id = $1 and id = $2 and kind = 'application' for update
+"""
+SELECT_APPLICATION_CONFIG = """
+select id, slug, name, config::text as config, created_at from applications
+where organisation_id = $1 and id = $2 and kind = 'application'
+"""
+UPDATE_APPLICATION = (
+    "update applications set name = $3, config = $4::json where organisation_id = $1 and id = $2"
+)
 INSERT_API_KEY = """
 insert into api_keys (organisation_id, application_id, id, kind, name, environment, secret_hash, hint, scopes,
   expires_at)
@@ -56,6 +67,17 @@ class ApplicationRow:
     id: UUID
     slug: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredRow:
+    """An application with its config, JSON text."""
+
+    id: UUID
+    slug: str
+    name: str
+    config: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +172,21 @@ async def select_application(
 ) -> ApplicationRow | None:
     row = await connection.fetchrow(SELECT_APPLICATION, organisation_id, slug)
     return ApplicationRow(**row) if row else None
+
+
+async def select_application_config(
+    connection: Connection, organisation_id: UUID, application_id: UUID, *, is_locked: bool = False
+) -> ConfiguredRow | None:
+    """Find an application by its id; `is_locked` holds it until this transaction ends."""
+    statement = LOCK_APPLICATION if is_locked else SELECT_APPLICATION_CONFIG
+    row = await connection.fetchrow(statement, organisation_id, application_id)
+    return ConfiguredRow(**row) if row else None
+
+
+async def update_application(
+    connection: Connection, organisation_id: UUID, application_id: UUID, *, name: str, config: str
+) -> None:
+    await connection.execute(UPDATE_APPLICATION, organisation_id, application_id, name, config)
 
 
 async def insert_api_key(connection: Connection, organisation_id: UUID, key: ApiKeyInsert) -> datetime | None:
