@@ -106,10 +106,7 @@ class PayloadTooLarge(AppError):
 
 
 class RateLimited(AppError):
-    """Too many requests.
-
-    Raise it with `retry_after` in seconds.
-    """
+    """Too many requests."""
 
     kind = ErrorKind.RATE_LIMITED
     code = "RATE_LIMITED"

@@ -17,6 +17,7 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     """`POST /`."""
     return DeveloperGraphql(
         authenticate=runtime.api_keys.authenticate,
+        check_limit=runtime.limits.check,
         database=runtime.database,
         operations=Operations(
             send=partial(send_message, runtime.sending),

@@ -28,6 +28,7 @@ from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.reading import Reading, answer_query
 from outrider.surfaces.developer_graphql.requests import MOST_BYTES, parse_request
 from outrider.tenancy.actors import Actor
+from outrider.tenancy.rate_limits import Headers, LimitState, RateExceeded
 
 _JSON: Final = (b"application/json", b"application/graphql-response+json")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -44,15 +45,16 @@ class _Answer:
     outcome: str = "ok"
     code: str | None = None
     reason: str | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """What becomes known of a request while it is answered."""
+    """What becomes known of a request while it is answered; `limits` tells the key how it stands."""
 
     actor: Actor | None = None
     operation: str | None = None
+    limits: Headers = ()
 
 
 class DeveloperGraphql:
@@ -62,12 +64,14 @@ class DeveloperGraphql:
         self,
         *,
         authenticate: Callable[[str], Awaitable[Actor]],
+        check_limit: Callable[[Actor], Awaitable[LimitState]],
         database: Database,
         operations: Operations,
         public_url: str,
         metrics: Metrics,
     ) -> None:
         self._authenticate = authenticate
+        self._check_limit = check_limit
         self._operations = operations
         self._reading = Reading(database, public_url)
         self._metrics = metrics
@@ -98,7 +102,10 @@ class DeveloperGraphql:
             duration_ms=round(seconds * 1000, 2),
         )
         await respond(
-            send, answer.status, answer.body, headers=((b"x-request-id", request_id), *answer.headers)
+            send,
+            answer.status,
+            answer.body,
+            headers=((b"x-request-id", request_id), *exchange.limits, *answer.headers),
         )
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
@@ -106,6 +113,7 @@ class DeveloperGraphql:
             if scope["method"] != "POST":
                 return _refused(405, "The API takes POST.", headers=((b"allow", b"POST"),))
             exchange.actor = await self._recognise(scope)
+            await self._count(exchange, exchange.actor)
             if not _is_json(header(scope, b"content-type")):
                 return _refused(415, "The body must be sent as Content-Type: application/json.")
             body = await read_body(scope, receive, limit=MOST_BYTES)
@@ -134,6 +142,13 @@ class DeveloperGraphql:
             raise Forbidden("X-Outeract-App-ID names another application than that of the API key.")
         return actor
 
+    async def _count(self, exchange: _Exchange, actor: Actor) -> None:
+        try:
+            exchange.limits = (await self._check_limit(actor)).headers()
+        except RateExceeded as refused:
+            exchange.limits = refused.headers()
+            raise
+
     async def _carry_out(self, exchange: _Exchange, actor: Actor, body: bytes) -> _Answer:
         try:
             request = parse_request(body)
@@ -158,11 +173,11 @@ def _failed(
     locations: Sequence[errors.Location] | None = None,
 ) -> _Answer:
     entry = errors.entry_of(problem, path=path, locations=locations)
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
     if problem.kind is ErrorKind.UNAUTHENTICATED:
         headers = ((b"www-authenticate", b"Bearer"),)
-    elif problem.kind in {ErrorKind.RATE_LIMITED, ErrorKind.UNAVAILABLE}:
-        headers = ((b"retry-after", str(problem.details.get("retry_after", 1)).encode()),)
+    elif problem.kind is ErrorKind.UNAVAILABLE:
+        headers = ((b"retry-after", b"1"),)
     return _Answer(status, _envelope([entry]), "refused", problem.code, problem.message, headers)
 
 
