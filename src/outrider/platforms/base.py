@@ -174,6 +174,20 @@ Outcome: TypeAlias = Sent | Rejected | Deferred | InDoubt
 
 
 @dataclass(frozen=True, slots=True)
+class Healthy:
+    """The vendor knows us; `detail` says as whom, in words for people."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """Nothing could be sent now; `detail` says why, without any secret."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class InboundRequest:
     """A webhook as it came in: header names in lower case, `body` the raw bytes that were signed."""
 
@@ -275,6 +289,10 @@ class Adapter(Protocol):
 
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         """Ask the vendor what became of an attempt in doubt; None if it cannot tell."""
+        ...
+
+    async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
+        """Ask the vendor whether the config would do, within `manifest.attempt_seconds`; sends nothing."""
         ...
 
     def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:

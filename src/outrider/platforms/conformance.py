@@ -19,12 +19,14 @@ from outrider.platforms.base import (
     Capability,
     ConfigField,
     Deferred,
+    Healthy,
     InboundRequest,
     InDoubt,
     Outcome,
     ParsedWebhook,
     Rejected,
     Sent,
+    Unhealthy,
 )
 from outrider.platforms.config import CheckedConfig, check_config, masked_config, opened_config
 from outrider.platforms.conformance_bodies import TEXTS, distorted, json_values, spoiled
@@ -149,6 +151,34 @@ class AdapterConformance:
         assert len(set(outcomes)) == 20
         assert all(isinstance(outcome, Sent) for outcome in outcomes)
 
+    # Health.
+
+    async def test_a_vendor_that_is_there_is_healthy_and_takes_nothing(self, case: AdapterCase) -> None:
+        await case.vendor.set_mood(Mood.TAKES)
+
+        health = await case.adapter.check(case.connection)
+
+        assert isinstance(health, Healthy)
+        assert health.detail
+        assert not case.vendor.idempotency_ids()
+
+    async def test_a_vendor_that_is_away_is_unhealthy_and_well_again_when_it_is_back(
+        self, case: AdapterCase
+    ) -> None:
+        await case.vendor.set_mood(Mood.IS_AWAY)
+        away = await case.adapter.check(case.connection)
+        await case.vendor.set_mood(Mood.TAKES)
+
+        assert isinstance(away, Unhealthy) == case.asks_vendor
+        assert away.detail
+        assert isinstance(await case.adapter.check(case.connection), Healthy)
+
+    async def test_a_check_ends_within_the_deadline_whatever_the_vendor_does(self, case: AdapterCase) -> None:
+        for mood in Mood:
+            await case.vendor.set_mood(mood)
+            async with asyncio.timeout(case.adapter.manifest.attempt_seconds + _SLACK_SECONDS):
+                assert isinstance(await case.adapter.check(case.connection), Healthy | Unhealthy)
+
     # Secrets.
 
     async def test_no_secret_is_told(
@@ -158,7 +188,7 @@ class AdapterConformance:
         with caplog.at_level(logging.DEBUG):
             for mood in (Mood.TAKES, Mood.REFUSES, Mood.LIMITS, Mood.FAILS, Mood.HANGS_UP, Mood.IS_AWAY):
                 await case.vendor.set_mood(mood)
-                told.append(repr(await _send(case)))
+                told += [repr(await _send(case)), repr(await case.adapter.check(case.connection))]
         told += [repr(case.adapter), repr(case.connection), caplog.text, *capfd.readouterr()]
         told += [repr(vars(case.adapter))] if hasattr(case.adapter, "__dict__") else []
 

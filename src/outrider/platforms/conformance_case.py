@@ -39,6 +39,7 @@ class AdapterCase:
 
     `pause_seconds`: what the vendor in mood `LIMITS` asks to wait. `webhooks`: authentic for `connection`, each
     known to the adapter. `forged`: not authentic for it. `addresses`: as given, and as normalised (None: refused).
+    `asks_vendor`: a check of the connection's health asks somebody who can be away.
     """
 
     adapter: Adapter
@@ -52,6 +53,7 @@ class AdapterCase:
     webhooks: tuple[InboundRequest, ...] = ()
     forged: tuple[InboundRequest, ...] = ()
     content: Mapping[str, object] | None = None
+    asks_vendor: bool = True
 
     def outbound(self, *, attempt: int = 1) -> Outbound:
         """A message of its own."""

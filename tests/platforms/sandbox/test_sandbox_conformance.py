@@ -83,6 +83,7 @@ class TestSandbox(AdapterConformance):
             secrets=(SECRET,),
             pause_seconds=7.0,
             has_idempotency=True,
+            asks_vendor=False,
             addresses={
                 " +1 (202) 555-0101 ": "+12025550101",
                 "Ada@EXAMPLE.com": "Ada@example.com",

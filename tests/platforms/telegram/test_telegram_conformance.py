@@ -22,13 +22,15 @@ WEBHOOK_TOKEN = "set-with-setWebhook_1"
 
 class BotApi(HttpVendor):
     def idempotency_ids(self) -> list[str]:
-        return [str(number) for number, _ in enumerate(self.asked)]
+        return [str(number) for number, asked in enumerate(self.asked) if not asked.path.endswith("/getMe")]
 
 
 _message_ids = itertools.count(1)
 
 
 def _take(asked: Asked) -> Reply:
+    if asked.path.endswith("/getMe"):
+        return Reply(200, {"ok": True, "result": {"id": 700100200, "is_bot": True, "username": "suite_bot"}})
     chat = {"id": asked.json["chat_id"], "type": "private"}
     return Reply(200, {"ok": True, "result": {"message_id": next(_message_ids), "date": 1, "chat": chat}})
 

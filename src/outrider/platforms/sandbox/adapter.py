@@ -9,6 +9,7 @@ from outrider.platforms.base import (
     ConnectionContext,
     Deferred,
     FailureCode,
+    Healthy,
     InboundRequest,
     InDoubt,
     Manifest,
@@ -96,6 +97,10 @@ class SandboxAdapter:
                 return Rejected(FailureCode.UNKNOWN, "the sandbox says that it refused the message")
             case _:
                 return None
+
+    async def check(self, connection: ConnectionContext) -> Healthy:
+        del connection
+        return Healthy("The sandbox is always there.")
 
     def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         return is_authentic(request, connection.config)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from outrider.platforms.base import (
     ConnectionContext,
     FailureCode,
+    Healthy,
     InboundRequest,
     Manifest,
     Outbound,
@@ -13,6 +14,7 @@ from outrider.platforms.base import (
     ParsedWebhook,
     Rejected,
     Sent,
+    Unhealthy,
     Unrecognised,
 )
 from outrider.platforms.mail_addresses import read_mail_address
@@ -56,6 +58,19 @@ class SmtpAdapter:
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         del outbound, connection
         return None  # SMTP has no way to ask
+
+    async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
+        give_up_at = asyncio.get_running_loop().time() + self._manifest.attempt_seconds - _MARGIN_SECONDS
+        server = Server.of(connection.config)
+        try:
+            session = await self._pool.open_new(server, give_up_at)
+            try:
+                await session.ask_nothing(give_up_at)
+            finally:
+                session.close()
+        except Trouble as trouble:
+            return Unhealthy(f"The mail server cannot be used: {trouble.detail}")
+        return Healthy(f"Logged in as {server.username}." if server.username else "Connected.")
 
     def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         del request, connection

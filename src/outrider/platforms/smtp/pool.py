@@ -74,6 +74,10 @@ class SessionPool:
                 if await idle.session.is_fresh(give_up_at):
                     return idle.session
             idle.session.close()
+        return await self.open_new(server, give_up_at)
+
+    async def open_new(self, server: Server, give_up_at: float) -> Session:
+        """A conversation that nobody had before, the caller's to close; `Trouble` if there is none to be had."""
         address = await self._address_of(server, give_up_at)
         context = await self._context(verifies=server.verifies_certificates)
         return await Session.open(server, address, context, give_up_at)

@@ -137,6 +137,13 @@ class Session:
             return False
         return answer.code == 250
 
+    async def ask_nothing(self, give_up_at: float) -> None:
+        """See that the server goes on answering, else `Trouble`."""
+        with _at(Step.LOGIN):
+            answer = await self._smtp.execute_command(b"NOOP", timeout=_left(give_up_at))
+            if answer.code != 250:
+                raise SMTPResponseException(answer.code, answer.message)
+
     async def hand_over(self, letter: Letter, give_up_at: float) -> None:
         """Give the mail to the server; returns once it is the server's, else `Trouble`."""
         smtp = self._smtp

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from outrider.platforms.base import (
     ConnectionContext,
+    Healthy,
     InboundRequest,
     Manifest,
     Outbound,
@@ -12,7 +13,9 @@ from outrider.platforms.base import (
     ParsedWebhook,
     Rejected,
     Sent,
+    Unhealthy,
 )
+from outrider.platforms.telegram.checking import check_bot
 from outrider.platforms.telegram.client import Bot
 from outrider.platforms.telegram.inbound import is_authentic, parse_webhook
 from outrider.platforms.telegram.manifest import MANIFEST
@@ -47,6 +50,9 @@ class TelegramAdapter:
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         del outbound, connection
         return None  # a bot cannot read what it has sent
+
+    async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
+        return await check_bot(self._http, Bot.of(connection.config), self._manifest.attempt_seconds)
 
     def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         return is_authentic(request, connection.config)
