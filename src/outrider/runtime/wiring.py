@@ -19,6 +19,7 @@ from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
 from outrider.events.values import Flushed
+from outrider.identity.committing import IdentityContext
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
@@ -66,7 +67,15 @@ class Runtime:
     tenancy: TenancyContext
     sending: SendingContext
     creating: CreatingContext
+    identity: IdentityContext
     receiving: receiving.ReceivingContext
+
+    async def start(self) -> None:
+        """Begin to work."""
+        await self.listener.start()
+        self.appender.start()
+        self.waiters.start()
+        await self.dispatcher.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
@@ -96,15 +105,16 @@ async def open_runtime(
     waiters = Waiters(database.system)
     process_id = ids.new()
     hub = _Hub(process_id, waiters)
+    facts = AppendEffects(
+        connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
+        candidate_patterns=candidate_patterns,
+        on_flushed=hub.on_flushed,
+        notify_text=hub.notify_text,
+        has_disk_space=disk.may_accept_new_facts,
+        metrics=metrics,
+    )
     appender = Appender(
-        AppendEffects(
-            connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
-            candidate_patterns=candidate_patterns,
-            on_flushed=hub.on_flushed,
-            notify_text=hub.notify_text,
-            has_disk_space=disk.may_accept_new_facts,
-            metrics=metrics,
-        ),
+        facts,
         AppendLimits(
             flush_items=settings.append_batch,
             flush_bytes=settings.append_batch_bytes,
@@ -149,8 +159,9 @@ async def open_runtime(
     applications = ApplicationDirectory(database)
     listener = Listener(dsn).on(APPENDED, hub.heard)
     _follow(listener, api_keys, applications, connections, subscription_directory)
+    identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
-        appender, connections, registry, ids, database.system, metrics
+        appender, connections, registry, ids, database.system, metrics, identity
     )
     sandbox.receiving = receiving_context
     runtime = Runtime(
@@ -173,12 +184,10 @@ async def open_runtime(
         tenancy=tenancy,
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
         creating=CreatingContext(appender, ids, database.system),
+        identity=identity,
         receiving=receiving_context,
     )
-    await listener.start()
-    appender.start()
-    waiters.start()
-    await dispatcher.start()
+    await runtime.start()
     return runtime
 
 

@@ -34,6 +34,8 @@ from outrider.events.values import (
     Receipt,
     Verdict,
 )
+from outrider.identity.activating import append_with_code, find_wanted_code
+from outrider.identity.committing import IdentityContext
 from outrider.messaging.conversations import conversation_key
 from outrider.platforms.base import (
     Adapter,
@@ -73,6 +75,7 @@ class ReceivingContext:
     ids: IdClock
     pool: Pool
     metrics: Metrics
+    identity: IdentityContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +110,36 @@ async def receive_for(
     headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
     received = _Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
     items = [await _item(context, received, item) for item in parsed.items]
+    codes = [await _link_code(context, entry, item) for item in parsed.items]
+    # the whole body is sent again if one part fails, and what was stored of it is known as a repeat
+    if any(codes):
+        answers = [
+            await (append_with_code(context.identity, item, code) if code else context.appender.append(item))
+            for item, code in zip(items, codes, strict=True)
+        ]
+    else:
+        answers = await _append_together(context, items)
+    _report(context, received, parsed.items, answers)
+    return parsed.answer
+
+
+async def _append_together(context: ReceivingContext, items: Sequence[Append]) -> list[Answer]:
     ends = await asyncio.gather(*(context.appender.append(item) for item in items), return_exceptions=True)
     answers: list[Answer] = []
     for end in ends:
-        # the whole body is sent again then, and what was stored of it is known as a repeat
         if isinstance(end, BaseException):
             raise end
         answers.append(end)
-    _report(context, received, parsed.items, answers)
-    return parsed.answer
+    return answers
+
+
+async def _link_code(context: ReceivingContext, entry: ConnectionEntry, item: InboundItem) -> str | None:
+    """The link code in what somebody wrote, where the application wants it redeemed."""
+    if not isinstance(item, InboundMessage):
+        return None
+    texts = [item.content.get(part) for part in ("text", "caption")]
+    written = "\n".join(text for text in texts if isinstance(text, str))
+    return await find_wanted_code(context.identity, entry.application_id, written)
 
 
 async def _authentic_connection(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
