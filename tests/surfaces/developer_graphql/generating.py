@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.surfaces.developer_graphql.reference import SCHEMA, Reader, cursor, made_at, shown
 
 DrawFn = st.DrawFn
+Filters = dict[str, st.SearchStrategy[dict[str, Any]]]
 _CURSOR_TABLES = {
     "events": ("events", b"E1"),
     "users": ("users", b"U1\0"),
@@ -31,7 +32,7 @@ class Query:
 
     draw: DrawFn
     reader: Reader
-    event_filters: st.SearchStrategy[dict[str, Any]]
+    strategies: Filters
     definitions: list[str] = field(default_factory=list)
     variables: dict[str, object] = field(default_factory=dict)
     fragments: list[str] = field(default_factory=list)
@@ -110,11 +111,10 @@ class Query:
 
     def arguments(self, parent: str, name: str, definition: GraphQLField) -> str:
         """Some of the arguments of a field."""
-        given = [
-            f"{argument}: {self.argument(parent, name, argument)}"
-            for argument in definition.args
-            if argument == "id" or self.draw(st.booleans())
-        ]
+        chosen = [name for name in definition.args if name == "id" or self.draw(st.booleans())]
+        if "first" in chosen and "last" in chosen:
+            chosen.remove(self.draw(st.sampled_from(["first", "last"])))
+        given = [f"{argument}: {self.argument(parent, name, argument)}" for argument in chosen]
         return f"({', '.join(given)})" if given else ""
 
     def argument(self, parent: str, name: str, argument: str) -> str:
@@ -123,12 +123,12 @@ class Query:
             strangers = ["00000000-0000-7000-8000-000000000000"]
             ids = self.reader.world.ids(_ID_TABLES[name], self.reader.tenant)
             return self.value("UUID!", self.draw(one_of([*ids, *strangers])))
-        if argument == "first":
+        if argument in {"first", "last"}:
             return self.value(
                 "Int",
                 self.draw(st.sampled_from([1, 2, 3, 10, 60, None] if parent == "Query" else [1, 2, 60])),
             )
-        if argument == "after":
+        if argument in {"after", "before"}:
             table, mark = _CURSOR_TABLES[name]
             rows = self.reader.all(table)
             return self.value("String", self.draw(one_of([None, *[cursor(mark, row) for row in rows]])))
@@ -137,28 +137,24 @@ class Query:
                 "field": _Word("CREATED_AT"),
                 "direction": _Word(self.draw(st.sampled_from(["ASC", "DESC"]))),
             }
-            return self.value("EventOrder", order)
-        if argument == "filters" and name == "events":
-            return self.filters()
+            return self.value("EventOrder" if name == "events" else "ListOrder", order)
         if argument == "filters":
-            wanted = self.draw(
-                st.sampled_from([{}, {"isSystemUser": True}, {"isSystemUser": False}, {"isSystemUser": None}])
-            )
-            return self.value("UserFilters", wanted)
+            kinds = {"events": "EventFilters", "users": "UserFilters", "platformUsers": "PlatformUserFilters"}
+            return self.filters(kinds[name])
         if argument == "state":
             states = SCHEMA.type_map["WebhookDeliveryState"]
             return self.value("WebhookDeliveryState", _Word(self.draw(st.sampled_from(list(states.values)))))  # type: ignore[attr-defined]
-        table = "subscriptions" if argument == "subscriptionId" else "connections"
+        table = {"subscriptionId": "subscriptions", "eventId": "events"}.get(argument, "connections")
         return self.value(
             "UUID", self.draw(one_of([None, *self.reader.world.ids(table, self.reader.tenant)]))
         )
 
-    def filters(self) -> str:
+    def filters(self, type_name: str) -> str:
         """Filters as one variable, or written with variables inside."""
-        value = self.draw(self.event_filters)
+        value = self.draw(self.strategies[type_name])
         if self.draw(st.booleans()):
-            return self.written("EventFilters", value)
-        return self.value("EventFilters", value)
+            return self.written(type_name, value)
+        return self.value(type_name, value)
 
     def written(self, type_name: str, value: Any) -> str:
         """Write an input object, its values now and then as variables."""
@@ -199,6 +195,52 @@ def one_of(values: list[Any]) -> st.SearchStrategy[Any]:
     return st.integers(0, len(values) - 1).map(lambda at: values[at])
 
 
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A value or, now and then, null."""
+    return st.one_of(st.none(), values, values)
+
+
+def text_filter(texts: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of the operators over texts."""
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "equals": maybe(texts),
+            "contains": maybe(texts),
+            "in": st.lists(texts, max_size=3),
+            "startsWith": maybe(texts),
+        },
+    )
+
+
+def moment_filter(moments: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of the operators over moments."""
+    return st.fixed_dictionaries({}, optional={name: maybe(moments) for name in ("gte", "gt", "lte", "lt")})
+
+
+def id_filter(ids: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """One of the ids, or nothing."""
+    return st.one_of(st.just({}), st.fixed_dictionaries({"equals": maybe(one_of(ids))}))
+
+
+def nested(conditions: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters of these conditions, and filters of such filters."""
+    single = [st.fixed_dictionaries({name: values}) for name, values in conditions.items()]
+    return st.recursive(
+        st.one_of(*single, st.fixed_dictionaries({}, optional=conditions)),
+        lambda inner: st.fixed_dictionaries(
+            {},
+            optional={
+                **dict(list(conditions.items())[:2]),
+                "or": st.lists(inner, max_size=3),
+                "and": st.lists(inner, max_size=2),
+                "not": inner,
+            },
+        ),
+        max_leaves=4,
+    )
+
+
 def event_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     """Filters that hold for some events and not for others."""
     texts = st.sampled_from(
@@ -211,61 +253,66 @@ def event_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
             for ms in (-1000, -1, 0, 1)
         ]
     )
-    targets = one_of(sorted({str(edge["target_id"]) for edge in reader.all("edges")}))
-    maybe = lambda values: st.one_of(st.none(), values, values)  # noqa: E731
-    event_type = st.fixed_dictionaries(
-        {},
-        optional={
-            "equals": maybe(texts),
-            "contains": maybe(texts),
-            "in": st.lists(texts, max_size=3),
-            "startsWith": maybe(texts),
-        },
-    )
-    created_at = st.fixed_dictionaries(
-        {}, optional={name: maybe(moments) for name in ("gte", "gt", "lte", "lt")}
-    )
+    targets = sorted({str(edge["target_id"]) for edge in reader.all("edges")})
+    origins = [str(row["origin_event_id"]) for row in reader.all("events") if row["origin_event_id"]]
     has_edge = st.fixed_dictionaries(
         {},
         optional={
             "edgeType": maybe(st.sampled_from(["sent_by", "sent_to", "reply_to", "none"])),
-            "targetNodeId": st.one_of(st.just({}), st.fixed_dictionaries({"equals": maybe(targets)})),
+            "targetNodeId": id_filter(targets),
         },
     )
-    plain = st.one_of(
-        st.fixed_dictionaries({"eventType": event_type}),
-        st.fixed_dictionaries({"createdAt": created_at}),
-        st.fixed_dictionaries({"hasEdge": has_edge}),
-        st.fixed_dictionaries(
-            {}, optional={"eventType": event_type, "createdAt": created_at, "hasEdge": has_edge}
-        ),
+    return nested(
+        {
+            "eventType": text_filter(texts),
+            "hasEdge": has_edge,
+            "createdAt": moment_filter(moments),
+            "status": text_filter(st.sampled_from(["pending", "processing", "completed", "failed", "e"])),
+            "originEventId": id_filter(origins),
+            "externalMessageId": external_id_filter([f"wamid.{number}" for number in range(5)]),
+            "recipientExternalId": external_id_filter([f"+1415{number}" for number in range(5)]),
+        }
     )
-    return st.recursive(
-        plain,
-        lambda inner: st.fixed_dictionaries(
-            {},
-            optional={
-                "eventType": event_type,
-                "hasEdge": has_edge,
-                "or": st.lists(inner, max_size=3),
-                "and": st.lists(inner, max_size=2),
-                "not": inner,
-            },
-        ),
-        max_leaves=4,
+
+
+def external_id_filter(ids: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    """The operators over what platforms call things."""
+    texts = st.sampled_from(ids)
+    return st.fixed_dictionaries({}, optional={"equals": maybe(texts), "in": st.lists(texts, max_size=3)})
+
+
+def people_filters(reader: Reader, table: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some people and not for others."""
+    rows = reader.all(table)
+    names = st.sampled_from(["Ann", "n", "", 'Quo"te', "custom.", "Z"])
+    moments = one_of(
+        [shown(row["created_at"] + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)]
     )
+    own: dict[str, st.SearchStrategy[Any]] = {"isSystemUser": maybe(st.booleans())}
+    if table == "platform_users":
+        own = {
+            "externalId": text_filter(st.sampled_from(["+14153", "+1415", "3", ""])),
+            "userId": id_filter([str(row["user_id"]) for row in rows]),
+            "platformConnectionId": id_filter([str(row["connection_id"]) for row in rows]),
+        }
+    return nested({**own, "name": text_filter(names), "createdAt": moment_filter(moments)})
+
+
+def filters_of(reader: Reader) -> Filters:
+    """A strategy for each type of filters: a recursive one remembers what it drew."""
+    return {
+        "EventFilters": event_filters(reader),
+        "UserFilters": people_filters(reader, "users"),
+        "PlatformUserFilters": people_filters(reader, "platform_users"),
+    }
 
 
 @st.composite
-def _queries(
-    draw: DrawFn, reader: Reader, filters: st.SearchStrategy[dict[str, Any]]
-) -> tuple[str, dict[str, object]]:
+def _queries(draw: DrawFn, reader: Reader, filters: Filters) -> tuple[str, dict[str, object]]:
     query = Query(draw, reader, filters)
     return query.text(), query.variables
 
 
-def queries(
-    reader: Reader, filters: st.SearchStrategy[dict[str, Any]]
-) -> st.SearchStrategy[tuple[str, dict[str, object]]]:
+def queries(reader: Reader, filters: Filters) -> st.SearchStrategy[tuple[str, dict[str, object]]]:
     """Documents with their variables."""
     return _queries(reader, filters)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid5
 
 from graphql import GraphQLObjectType, execute, parse
 
@@ -82,24 +83,43 @@ class Page:
     """A page of rows that were already put in order and filtered."""
 
     rows: list[Row]
-    size: int
-    after: str | None
+    given: dict[str, Any]
     mark: bytes
-    is_ascending: bool = False
 
-    def rest(self) -> list[Row]:
-        if self.after is None:
-            return self.rows
-        start = base64.urlsafe_b64decode(self.after)
+    @property
+    def is_backward(self) -> bool:
+        return self.given.get("last") is not None
+
+    @property
+    def size(self) -> int:
+        return int(self.given.get("last") or self.given.get("first") or 20)
+
+    def between(self) -> list[Row]:
+        """The rows between the cursors, whether their own rows are still there or not."""
         keys = [base64.urlsafe_b64decode(cursor(self.mark, row)) for row in self.rows]
-        return [
-            row
-            for key, row in zip(keys, self.rows, strict=True)
-            if (key > start if self.is_ascending else key < start)
-        ]
+        is_ascending = (self.given.get("orderBy") or {}).get("direction") == "ASC"
+        found = list(zip(keys, self.rows, strict=True))
+        for name in ("after", "before"):
+            if self.given.get(name) is not None:
+                place = base64.urlsafe_b64decode(self.given[name])
+                wants_greater = (name == "after") == is_ascending
+                found = [(key, row) for key, row in found if (key > place if wants_greater else key < place)]
+        return [row for _, row in found]
 
     def edges(self) -> list[Any]:
-        return [{"node": row, "cursor": cursor(self.mark, row)} for row in self.rest()[: self.size]]
+        rows = self.between()
+        rows = rows[-self.size :] if self.is_backward else rows[: self.size]
+        return [{"node": row, "cursor": cursor(self.mark, row)} for row in rows]
+
+    def has_next(self) -> bool:
+        if self.is_backward or self.given.get("before") is not None:
+            return self.given.get("before") is not None
+        return len(self.between()) > self.size
+
+    def has_previous(self) -> bool:
+        if self.given.get("after") is not None or not self.is_backward:
+            return self.given.get("after") is not None
+        return len(self.between()) > self.size
 
 
 def page_fields(node_type: str) -> dict[str, Any]:
@@ -120,12 +140,16 @@ def page_fields(node_type: str) -> dict[str, Any]:
 # Filters.
 
 
-def text_matches(value: str, condition: Row) -> bool:
-    checks = {
+def text_matches(value: str | None, condition: Row, *, is_type: bool = False) -> bool:
+    if value is None:
+        return all(wanted is None for wanted in condition.values())
+    checks: dict[str, Callable[[Any], bool]] = {
         "equals": lambda wanted: value == wanted,
         "contains": lambda wanted: wanted in value,
         "in": lambda wanted: value in wanted,
-        "startsWith": lambda wanted: is_own(value) if wanted == "custom." else value.startswith(wanted),
+        "startsWith": lambda wanted: (
+            is_own(value) if is_type and wanted == "custom." else value.startswith(wanted)
+        ),
     }
     return all(checks[name](wanted) for name, wanted in condition.items() if wanted is not None)
 
@@ -145,58 +169,133 @@ def moment_matches(value: datetime, condition: Row) -> bool:
     return all(checks[name](wanted) for name, wanted in condition.items() if wanted is not None)
 
 
-def edge_matches(edge: Row, condition: Row) -> bool:
-    wanted = (condition.get("targetNodeId") or {}).get("equals")
-    return (condition.get("edgeType") in {None, edge["edge_type"]}) and (wanted in {None, edge["target_id"]})
+Holds = Callable[[Reader, Row, str, Any], bool]
 
 
-def event_matches(reader: Reader, event: Row, filters: Row) -> bool:
-    return all(condition_holds(reader, event, name, one) for name, one in filters.items() if one is not None)
+def matches(holds: Holds, reader: Reader, row: Row, filters: Row) -> bool:
+    return all(one_holds(holds, reader, row, name, one) for name, one in filters.items() if one is not None)
 
 
-def condition_holds(reader: Reader, event: Row, name: str, condition: Any) -> bool:
+def one_holds(holds: Holds, reader: Reader, row: Row, name: str, condition: Any) -> bool:
     match name:
-        case "eventType":
-            return text_matches(event["event_type"], condition)
-        case "createdAt":
-            return moment_matches(made_at(event), condition)
-        case "hasEdge":
-            return any(
-                edge_matches(edge, condition)
-                for edge in reader.all("edges")
-                if edge["event_id"] == event["id"]
-            )
         case "or":
-            return any(event_matches(reader, event, part) for part in condition)
+            return any(matches(holds, reader, row, part) for part in condition)
         case "and":
-            return all(event_matches(reader, event, part) for part in condition)
+            return all(matches(holds, reader, row, part) for part in condition)
+        case "not":
+            return not matches(holds, reader, row, condition)
         case _:
-            return not event_matches(reader, event, condition)
+            return holds(reader, row, name, condition)
 
 
-# Top-level fields.
+def about(around: object = None) -> Holds:
+    """What a condition on an event means; around one platform user an edge to nothing leads to them."""
+
+    def holds(reader: Reader, event: Row, name: str, condition: Any) -> bool:
+        match name:
+            case "eventType":
+                return text_matches(event["event_type"], condition, is_type=True)
+            case "createdAt":
+                return moment_matches(made_at(event), condition)
+            case "status":
+                return text_matches(status(event, reader), condition)
+            case "originEventId":
+                return condition.get("equals") in {None, event["origin_event_id"]}
+            case "externalMessageId":
+                names = [
+                    row["external_id"]
+                    for row in reader.all("external_messages")
+                    if row["event_id"] == event["id"]
+                ]
+                return one_by_one(names, condition)
+            case "recipientExternalId":
+                people = [
+                    reader.one("platform_users", edge["target_id"])
+                    for edge in edges_from(reader, event)
+                    if edge["edge_type"] == "sent_to"
+                ]
+                return one_by_one([row["external_id"] for row in people if row], condition)
+            case _:
+                wanted = (condition.get("targetNodeId") or {}).get("equals") or around
+                edge_type = condition.get("edgeType")
+                return any(
+                    edge_type in {None, edge["edge_type"]} and wanted in {None, edge["target_id"]}
+                    for edge in edges_from(reader, event)
+                )
+
+    return holds
+
+
+def edges_from(reader: Reader, event: Row) -> list[Row]:
+    return [edge for edge in reader.all("edges") if edge["event_id"] == event["id"]]
+
+
+def one_by_one(names: list[str], condition: Row) -> bool:
+    """Each operator holds for one of the names."""
+    given = {name: wanted for name, wanted in condition.items() if wanted is not None}
+    return all(any(text_matches(one, {name: wanted}) for one in names) for name, wanted in given.items())
+
+
+def of_people(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
+    match name:
+        case "isSystemUser":
+            return bool(row["is_system"] == condition)
+        case "name":
+            return text_matches(row["name"], condition)
+        case "externalId":
+            return text_matches(row["external_id"], condition)
+        case "userId":
+            return condition.get("equals") in {None, row["user_id"]}
+        case "platformConnectionId":
+            return condition.get("equals") in {None, row["connection_id"]}
+        case _:
+            moment = row["created_at"]
+            shown_moment = moment - timedelta(microseconds=moment.microsecond % 1000)
+            return moment_matches(shown_moment, condition)
+
+
+# Lists.
+
+
+def ordered(rows: list[Row], key: Callable[[Row], Any], given: dict[str, Any], mark: bytes) -> Page:
+    is_ascending = (given.get("orderBy") or {}).get("direction") == "ASC"
+    return Page(sorted(rows, key=key, reverse=not is_ascending), given, mark)
+
+
+def filtered(holds: Holds, reader: Reader, table: str, given: dict[str, Any]) -> list[Row]:
+    filters = given.get("filters") or {}
+    return [row for row in reader.all(table) if matches(holds, reader, row, filters)]
 
 
 def events(_: object, reader: Reader, **given: Any) -> Page:
-    rows = [row for row in reader.all("events") if event_matches(reader, row, given.get("filters") or {})]
-    order = given.get("orderBy") or {"direction": "DESC"}
-    is_ascending = order["direction"] == "ASC"
-    rows.sort(key=event_key, reverse=not is_ascending)
-    return Page(rows, given.get("first") or 20, given.get("after"), b"E1", is_ascending)
+    return ordered(filtered(about(), reader, "events", given), event_key, given, b"E1")
+
+
+def platform_user_events(person: Row, reader: Reader, **given: Any) -> Page:
+    rows = [
+        row
+        for row in filtered(about(person["id"]), reader, "events", given)
+        if any(edge["target_id"] == person["id"] for edge in edges_from(reader, row))
+    ]
+    return ordered(rows, event_key, given, b"E1")
 
 
 def users(_: object, reader: Reader, **given: Any) -> Page:
-    wanted = (given.get("filters") or {}).get("isSystemUser")
-    rows = [row for row in reader.all("users") if wanted in {None, row["is_system"]}]
-    rows.sort(key=person_key, reverse=True)
-    return Page(rows, given.get("first") or 20, given.get("after"), b"U1\0")
+    rows = [row for row in filtered(of_people, reader, "users", given) if row["merged_into_id"] is None]
+    return ordered(rows, person_key, given, b"U1\0")
 
 
 def platform_users(_: object, reader: Reader, **given: Any) -> Page:
     wanted = given.get("platformConnectionId")
-    rows = [row for row in reader.all("platform_users") if wanted in {None, row["connection_id"]}]
-    rows.sort(key=person_key, reverse=True)
-    return Page(rows, given.get("first") or 20, given.get("after"), b"P1\0")
+    rows = filtered(of_people, reader, "platform_users", given)
+    rows = [row for row in rows if wanted in {None, row["connection_id"]}]
+    return ordered(rows, person_key, given, b"P1\0")
+
+
+def kept_user(reader: Reader, user_id: object) -> Row | None:
+    """A user, or the one into whom they were merged."""
+    row = reader.one("users", user_id)
+    return reader.one("users", row["merged_into_id"]) if row and row["merged_into_id"] else row
 
 
 def deliveries(_: object, reader: Reader, **given: Any) -> Page:
@@ -216,10 +315,10 @@ def deliveries(_: object, reader: Reader, **given: Any) -> Page:
         row
         for row in rows
         if given.get("subscriptionId") in {None, row["target_id"]}
+        and given.get("eventId") in {None, row["event_id"]}
         and given.get("state") in {None, row["shown_state"]}
     ]
-    rows.sort(key=event_key, reverse=True)
-    return Page(rows, given.get("first") or 20, given.get("after"), b"D1")
+    return ordered(rows, event_key, given, b"D1")
 
 
 def queue_state(row: Row) -> str:
@@ -342,7 +441,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "platformUsers": platform_users,
         "platformUser": lambda _, reader, id: reader.one("platform_users", id),  # noqa: A006
         "users": users,
-        "user": lambda _, reader, id: reader.one("users", id),  # noqa: A006
+        "user": lambda _, reader, id: kept_user(reader, id),  # noqa: A006
         "events": events,
         "event": lambda _, reader, id: reader.one("events", id),  # noqa: A006
         "webhookSubscriptions": living("subscriptions"),
@@ -380,6 +479,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "user": follow("users", "user_id"),
         "platformConnection": follow("connections", "connection_id"),
         "platformConnectionId": column("connection_id"),
+        "events": platform_user_events,
         "createdAt": column("created_at"),
     },
     "User": {
@@ -392,6 +492,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Event": {
         "id": column("id"),
         "eventType": column("event_type"),
+        "eventTypeId": lambda row, reader: str(uuid5(reader.tenant.application_id, row["event_type"])),
         "payload": payload,
         "status": status,
         "createdAt": lambda row, _reader: shown(made_at(row)),
@@ -407,7 +508,9 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "edgeType": column("edge_type"),
         "targetNodeType": word("target_type"),
         "targetNodeId": column("target_id"),
-        "targetUser": target("user", "users"),
+        "targetUser": lambda row, reader: (
+            kept_user(reader, row["target_id"]) if row["target_type"] == "user" else None
+        ),
         "targetPlatformUser": target("platform_user", "platform_users"),
         "targetEvent": target("event", "events"),
     },
@@ -447,8 +550,8 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "retryAt": column("retry_at"),
     },
     "PageInfo": {
-        "hasNextPage": lambda page, _reader: len(page.rest()) > page.size,
-        "hasPreviousPage": lambda page, _reader: page.after is not None,
+        "hasNextPage": lambda page, _reader: page.has_next(),
+        "hasPreviousPage": lambda page, _reader: page.has_previous(),
         "startCursor": lambda page, _reader: next((edge["cursor"] for edge in page.edges()), None),
         "endCursor": lambda page, _reader: next((edge["cursor"] for edge in page.edges()[::-1]), None),
     },

@@ -59,6 +59,7 @@ TABLES = (
     "edges",
     "raw_bodies",
     "messages",
+    "external_messages",
     "subscriptions",
     "delivery_queue",
     "fan_outs",
@@ -174,6 +175,13 @@ class Seeding:
                 for number, user_id in enumerate(self.users)
             ],
         )
+        # one of those whom edges lead to was merged into another
+        await self.connection.execute(
+            "update users set merged_into_id = $3, merged_by_event_id = $3 where application_id = $1 and id = $2",
+            application_id,
+            self.users[2],
+            self.users[0],
+        )
         self.people = [self.uuid() for _ in range(14)]
         await self.insert(
             "platform_users",
@@ -285,6 +293,19 @@ class Seeding:
                     "error": '{"code": "UNKNOWN"}' if number % 5 == 2 else None,
                 }
                 for number, event_id in enumerate(outbound[:-1])
+            ],
+        )
+        inbound = [event_id for event_id, event_type in self.events if event_type == "message.inbound"]
+        await self.insert(
+            "external_messages",
+            [
+                {
+                    "application_id": self.tenant.application_id,
+                    "connection_id": self.connections[number % 2],
+                    "external_id": f"wamid.{number // 2}",
+                    "event_id": None if number == 6 else event_id,
+                }
+                for number, event_id in enumerate([*outbound[:4], *inbound[:4]])
             ],
         )
         queued = outbound[0], outbound[5], outbound[-1]

@@ -12,7 +12,7 @@ from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.reading import Reading, answer_query
 from outrider.tenancy.actors import Actor
-from tests.surfaces.developer_graphql.generating import event_filters, queries
+from tests.surfaces.developer_graphql.generating import Filters, filters_of, queries
 from tests.surfaces.developer_graphql.reference import Reader
 from tests.surfaces.developer_graphql.seeding import World
 from tests.tenants import Tenant
@@ -31,14 +31,14 @@ class Stage:
     stranger: Tenant
 
     @cached_property
-    def event_filters(self) -> SearchStrategy[dict[str, Any]]:
-        """Made-up filters. One strategy for all: a recursive one remembers what it drew."""
-        return event_filters(self.reader)
+    def filters(self) -> Filters:
+        """Made-up filters by the name of their type."""
+        return filters_of(self.reader)
 
     @cached_property
     def queries(self) -> SearchStrategy[tuple[str, dict[str, object]]]:
         """Made-up queries."""
-        return queries(self.reader, self.event_filters)
+        return queries(self.reader, self.filters)
 
     @property
     def reader(self) -> Reader:

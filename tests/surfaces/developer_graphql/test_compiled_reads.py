@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +12,7 @@ from tests.surfaces.developer_graphql.reference import answer
 from tests.surfaces.developer_graphql.seeding import ids_of
 from tests.surfaces.developer_graphql.stage import Stage
 
-_FIND = """query($filters: EventFilters) {
-  events(filters: $filters, first: 200) { totalCount edges { node { id } } } }"""
+LISTS = {"events": "EventFilters", "users": "UserFilters", "platformUsers": "PlatformUserFilters"}
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
@@ -34,13 +34,20 @@ async def test_generated_queries_answer_as_the_reference_does(stage: Stage, data
     assert not [one for one in ids_of(stage.world, stage.stranger) if one in compiled]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize(("field", "type_name"), list(LISTS.items()))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-async def test_generated_filters_find_what_the_reference_finds(stage: Stage, data: st.DataObject) -> None:
-    variables = {"filters": data.draw(stage.event_filters)}
+async def test_generated_filters_find_what_the_reference_finds(
+    stage: Stage, field: str, type_name: str, data: st.DataObject
+) -> None:
+    find = (
+        f"query($filters: {type_name}) "
+        f"{{ {field}(filters: $filters, first: 200) {{ totalCount edges {{ node {{ id }} }} }} }}"
+    )
+    variables = {"filters": data.draw(stage.filters[type_name])}
 
-    found = await stage.ask(_FIND, variables)
+    found = await stage.ask(find, variables)
 
-    expected: Any = answer(stage.reader, _FIND, variables)
-    event(f"found: {expected['events']['totalCount'] // 10 * 10}")
+    expected: Any = answer(stage.reader, find, variables)
+    event(f"found: {expected[field]['totalCount'] // 10 * 10}")
     assert found == expected

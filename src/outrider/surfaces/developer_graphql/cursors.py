@@ -40,28 +40,28 @@ class CursorKind:
         made = f"encode('\\x{self.mark.hex()}'::bytea || {time}uuid_send({row}.id), 'base64')"
         return f"translate({made}, '+/', '-_')"
 
-    def read_id(self, value: object) -> UUID:
-        """Give the id at which a cursor stands, or raise `ValidationError`."""
-        return UUID(self._parse(value)[-_ID_BYTES:])
+    def read_id(self, value: object, name: str = "after") -> UUID:
+        """Give the id at which a cursor stands, or raise `ValidationError` for the argument of this name."""
+        return UUID(self._parse(value, name)[-_ID_BYTES:])
 
-    def read_time(self, value: object) -> datetime:
+    def read_time(self, value: object, name: str = "after") -> datetime:
         """Give the time at which a cursor stands, or raise `ValidationError`."""
-        microseconds = int.from_bytes(self._parse(value)[len(self.mark) : -_ID_BYTES], signed=True)
+        microseconds = int.from_bytes(self._parse(value, name)[len(self.mark) : -_ID_BYTES], signed=True)
         if not 0 <= microseconds <= _MOST_MICROSECONDS:
-            raise _bad_cursor()
+            raise _bad_cursor(name)
         return _EPOCH + timedelta(microseconds=microseconds)
 
-    def _parse(self, value: object) -> bytes:
+    def _parse(self, value: object, name: str) -> bytes:
         text = cast("str", value)
         if len(text) != self.length:
-            raise _bad_cursor()
+            raise _bad_cursor(name)
         try:
             raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):
-            raise _bad_cursor() from None
+            raise _bad_cursor(name) from None
         # padding would make it shorter
         if not raw.startswith(self.mark) or len(raw) != self.length // 4 * 3:
-            raise _bad_cursor()
+            raise _bad_cursor(name)
         return raw
 
 
@@ -69,7 +69,9 @@ EVENTS: Final = CursorKind(b"E1")
 DELIVERIES: Final = CursorKind(b"D1")
 USERS: Final = CursorKind(b"U1\0", has_time=True)
 PLATFORM_USERS: Final = CursorKind(b"P1\0", has_time=True)
+CONVERSATIONS: Final = CursorKind(b"C1")
+LOGS: Final = CursorKind(b"L1")
 
 
-def _bad_cursor() -> ValidationError:
-    return ValidationError("after is not a cursor of this list.", field="after")
+def _bad_cursor(name: str) -> ValidationError:
+    return ValidationError(f"{name} is not a cursor of this list.", field=name)

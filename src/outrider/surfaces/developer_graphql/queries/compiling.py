@@ -38,6 +38,7 @@ class Compiling:
     scopes: dict[Scope, str] = field(default_factory=dict[Scope, str])
     cost: int = 0
     weight: int = 1
+    has_type_ids: bool = False
 
     @property
     def variables(self) -> "VariableValues":
@@ -123,14 +124,9 @@ class Compiling:
             )
 
 
-def page_size(value: object) -> int:
+def page_size(value: object, name: str = "first") -> int:
     """Check how many entries were asked for."""
     size = cast("int", value)
     if not 1 <= size <= LARGEST_PAGE:
-        raise ValidationError(f"first must lie between 1 and {LARGEST_PAGE}, not {size}.", field="first")
+        raise ValidationError(f"{name} must lie between 1 and {LARGEST_PAGE}, not {size}.", field=name)
     return size
-
-
-def page_size_and_one(value: object) -> int:
-    """Ask for one entry more, which tells whether there is a next page."""
-    return page_size(value) + 1

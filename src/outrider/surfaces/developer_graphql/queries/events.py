@@ -3,6 +3,7 @@
 from typing import Final
 
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.statements import Statement
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
@@ -32,9 +33,14 @@ def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
 
 def status(compiling: Compiling, row: str, _selected: Selected) -> Text:
     """Of an outbound message its sending, of any other event its deliveries."""
-    sending = _sending_status(compiling, row)
-    delivering = _delivering_status(compiling, row)
-    return ['"', Sql(f"case when {_outbound(row)} then {sending} else {delivering} end"), '"']
+    return ['"', Sql(status_of(compiling.statement, row)), '"']
+
+
+def status_of(statement: Statement, row: str) -> str:
+    """Give an expression for how the event of a row stands."""
+    sending = _sending_status(statement, row)
+    delivering = _delivering_status(statement, row)
+    return f"case when {_outbound(row)} then {sending} else {delivering} end"
 
 
 def processed_at(compiling: Compiling, row: str, _selected: Selected) -> Text:
@@ -45,7 +51,7 @@ def processed_at(compiling: Compiling, row: str, _selected: Selected) -> Text:
     sent = f"(select least({times}) {scan('messages', message, f'{message}.id = {row}.id')})"
     ended = f"(select max({delivery}.finished_at) {scan('deliveries', delivery, f'{delivery}.event_id = {row}.id')})"
     delivered = (
-        f"case when {_is_unfinished(compiling, row)} then null "
+        f"case when {_is_unfinished(compiling.statement, row)} then null "
         f"else coalesce({ended}, uuid_extract_timestamp({row}.id)) end"
     )
     when = f"(case when {_outbound(row)} then {sent} else {delivered} end)"
@@ -57,13 +63,13 @@ def _outbound(row: str) -> str:
     return _IS_OUTBOUND.replace("{row}", row)
 
 
-def _sending_status(compiling: Compiling, row: str) -> str:
-    queued = compiling.statement.alias("q")
-    message = compiling.statement.alias("m")
-    ours = compiling.statement.scan(
+def _sending_status(statement: Statement, row: str) -> str:
+    queued = statement.alias("q")
+    message = statement.alias("m")
+    ours = statement.scan(
         "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.kind = 'message'"
     )
-    folded = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
+    folded = statement.scan("messages", message, f"{message}.id = {row}.id")
     begun = f"{queued}.attempts > 0 or {queued}.state in ('started', 'in_doubt')"
     # What the platform has told goes before what our own queue knows: a receipt may come first.
     return (
@@ -74,29 +80,29 @@ def _sending_status(compiling: Compiling, row: str) -> str:
     )
 
 
-def _delivering_status(compiling: Compiling, row: str) -> str:
-    given_up, ended, queued = (compiling.statement.alias(letter) for letter in "ddq")
+def _delivering_status(statement: Statement, row: str) -> str:
+    given_up, ended, queued = (statement.alias(letter) for letter in "ddq")
     has_failed = _exists(
-        compiling, "deliveries", given_up, f"{given_up}.event_id = {row}.id", f"{given_up}.state = 'failed'"
+        statement, "deliveries", given_up, f"{given_up}.event_id = {row}.id", f"{given_up}.state = 'failed'"
     )
-    has_ended = _exists(compiling, "deliveries", ended, f"{ended}.event_id = {row}.id")
+    has_ended = _exists(statement, "deliveries", ended, f"{ended}.event_id = {row}.id")
     has_tried = _exists(
-        compiling, "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.attempts > 0"
+        statement, "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.attempts > 0"
     )
     return (
-        f"case when {has_failed} then 'failed' when not ({_is_unfinished(compiling, row)}) then 'completed' "
+        f"case when {has_failed} then 'failed' when not ({_is_unfinished(statement, row)}) then 'completed' "
         f"when {has_ended} or {has_tried} then 'processing' else 'pending' end"
     )
 
 
-def _is_unfinished(compiling: Compiling, row: str) -> str:
-    queued, spread = (compiling.statement.alias(letter) for letter in "qf")
-    waits = _exists(compiling, "delivery_queue", queued, f"{queued}.event_id = {row}.id")
+def _is_unfinished(statement: Statement, row: str) -> str:
+    queued, spread = (statement.alias(letter) for letter in "qf")
+    waits = _exists(statement, "delivery_queue", queued, f"{queued}.event_id = {row}.id")
     spreads = _exists(
-        compiling, "fan_outs", spread, f"{spread}.position = {row}.position", f"{spread}.event_id = {row}.id"
+        statement, "fan_outs", spread, f"{spread}.position = {row}.position", f"{spread}.event_id = {row}.id"
     )
     return f"{waits} or {spreads}"
 
 
-def _exists(compiling: Compiling, table: str, alias: str, *conditions: str) -> str:
-    return exists(compiling.statement.scan(table, alias, *conditions))
+def _exists(statement: Statement, table: str, alias: str, *conditions: str) -> str:
+    return exists(statement.scan(table, alias, *conditions))

@@ -5,12 +5,14 @@ from typing import Final
 
 import orjson
 
-from outrider.surfaces.developer_graphql.queries import events
+from outrider.surfaces.developer_graphql.queries import event_lists, events
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
+from outrider.surfaces.developer_graphql.queries.nested_pages import nested_page
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
     escaped,
+    filled,
     joined,
     json,
     moment,
@@ -20,6 +22,7 @@ from outrider.surfaces.developer_graphql.queries.texts import (
     optional_moment,
     plain,
 )
+from outrider.surfaces.developer_graphql.queries.windows import page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
@@ -73,6 +76,30 @@ def _user_platform_users(compiling: Compiling, row: str, selected: Selected) -> 
         order=_NEWEST_LAST,
         first=compiling.first("User", selected),
     )
+
+
+def user(compiling: Compiling, user_id: str, selected: Selected) -> Text:
+    """Write a user, given an expression for the id; who was absorbed is shown as the user who was kept."""
+    absorbed = compiling.statement.alias("u")
+    kept = compiling.statement.scan("users", absorbed, f"{absorbed}.id = {user_id}")
+    condition = f"{{row}}.id = coalesce((select {absorbed}.merged_into_id {kept}), {user_id})"
+    return compiling.one("User", "users", condition, selected)
+
+
+def _target_user(compiling: Compiling, row: str, selected: Selected) -> Text:
+    found = joined(user(compiling, f"{row}.target_id", selected))
+    return [Sql(f"case when {row}.target_type = 'user' then {found} else 'null' end")]
+
+
+def _platform_user_events(compiling: Compiling, row: str, selected: Selected) -> Text:
+    given = compiling.arguments("PlatformUser", selected)
+    source = event_lists.events_around(compiling, given, f"{row}.id")
+    return nested_page(compiling, source, "Event", page_weight(given), selected)
+
+
+def _event_type_id(compiling: Compiling, row: str, _selected: Selected) -> Text:
+    compiling.has_type_ids = True
+    return ['"', *filled(f"{row}.event_type"), '"']
 
 
 def _child_events(compiling: Compiling, row: str, selected: Selected) -> Text:
@@ -147,6 +174,7 @@ _PLATFORM_USER: Final[Fields] = {
         Scope.EVENTS_READ, _one("PlatformConnection", "connections", "{row}.id = {from}.connection_id")
     ),
     "platformConnectionId": _column(plain, "connection_id"),
+    "events": _platform_user_events,
     "createdAt": _column(moment, "created_at"),
 }
 
@@ -161,6 +189,7 @@ _USER: Final[Fields] = {
 _EVENT: Final[Fields] = {
     "id": _column(plain, "id"),
     "eventType": _column(plain, "event_type"),
+    "eventTypeId": _event_type_id,
     "payload": events.payload,
     "status": events.status,
     "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
@@ -177,7 +206,7 @@ _EDGE: Final[Fields] = {
     "edgeType": _column(escaped, "edge_type"),
     "targetNodeType": _expression(plain, "upper({row}.target_type)"),
     "targetNodeId": _column(plain, "target_id"),
-    "targetUser": _one("User", "users", "{row}.id = {from}.target_id", only_if="target_type = 'user'"),
+    "targetUser": _target_user,
     "targetPlatformUser": _one(
         "PlatformUser",
         "platform_users",

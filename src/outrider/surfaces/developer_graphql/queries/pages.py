@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
-from outrider.surfaces.developer_graphql.queries.lists import CountedSource, Source
 from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, joined
+from outrider.surfaces.developer_graphql.queries.windows import CountedSource, Source
 from outrider.surfaces.developer_graphql.selections import Selected
 
 
@@ -49,7 +49,7 @@ class Page:
         fields = self._compiling.selected(selected)
         if any(field.name == "pageInfo" for field in fields):
             # Cursors of the first and the last row: every row's text begins with its own.
-            self._prefix = self._source.kind.length
+            self._prefix = self._source.window.kind.length
         edges = {field.key: self._edges(field) for field in fields if field.name == "edges"}
         found: list[Piece] = ["{"]
         for number, field in enumerate(fields):
@@ -69,35 +69,22 @@ class Page:
 
     def _edges(self, selected: Selected) -> Render:
         row = self._compiling.statement.alias(self._node_type[0].lower())
-        at = self._add_rows(row, self._edge(row, selected))
-        size, prefix = self._size, self._prefix
+        at = self._add_rows(row, edge_of(self._compiling, self._source, self._node_type, row, selected))
+        size, prefix, is_backward = self._size, self._prefix, self._source.window.is_backward
 
         def render(found: Row, arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])[: size(arguments)]
+            if is_backward:
+                rows.reverse()
             return f"[{','.join([text[prefix:] for text in rows] if prefix else rows)}]"
 
         return render
 
-    def _edge(self, row: str, selected: Selected) -> Text:
-        text: Text = ["{"]
-        for number, field in enumerate(self._compiling.selected(selected)):
-            text.append(f'{"," if number else ""}"{field.key}":')
-            match field.name:
-                case "node":
-                    text += self._compiling.written(self._node_type, row, field)
-                case "cursor":
-                    text += ['"', Sql(self._source.kind.expression(row)), '"']
-                case _:
-                    text.append(f'"{self._node_type}Edge"')
-        return [*text, "}"]
-
     def _size(self, arguments: Arguments) -> int:
-        return cast("int", arguments[self._compiling.statement.place(self._source.size)]) - 1
+        return cast("int", arguments[self._compiling.statement.place(self._source.window.size)]) - 1
 
     def _add_rows(self, row: str, text: Text) -> int:
-        start: Text = [Sql(self._source.kind.expression(row))] if self._prefix else []
-        body = joined([*start, *text])
-        at = self._columns.add(f"array(select {body} {self._source.page(row)} limit {self._source.size})")
+        at = self._columns.add(rows_of(self._source, row, text, has_cursors=bool(self._prefix)))
         if self._rows_at is None:
             self._rows_at = at
         return at
@@ -106,23 +93,26 @@ class Page:
         if self._rows_at is None:
             self._add_rows(self._compiling.statement.alias("c"), [])
         at, size, prefix = cast("int", self._rows_at), self._size, self._prefix
+        window = self._source.window
 
-        def has_next(found: Row, arguments: Arguments, _call: Call) -> str:
+        def has_more(found: Row, arguments: Arguments, _call: Call) -> str:
             return _TRUE if len(cast("list[str]", found[at])) > size(arguments) else _FALSE
 
-        def start_cursor(found: Row, _arguments: Arguments, _call: Call) -> str:
+        def read_first(found: Row, _arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])
             return f'"{rows[0][:prefix]}"' if rows else "null"
 
-        def end_cursor(found: Row, arguments: Arguments, _call: Call) -> str:
+        def read_last(found: Row, arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])[: size(arguments)]
             return f'"{rows[-1][:prefix]}"' if rows else "null"
 
+        has_before, has_after = (_TRUE if one else _FALSE for one in (window.has_before, window.has_after))
         members: dict[str, Piece] = {
-            "hasNextPage": has_next,
-            "hasPreviousPage": _TRUE if self._source.has_after else _FALSE,
-            "startCursor": start_cursor,
-            "endCursor": end_cursor,
+            # beyond the cursor on the other side there is at least what it stands at
+            "hasNextPage": has_before if window.is_backward or window.has_before else has_more,
+            "hasPreviousPage": has_more if window.is_backward and not window.has_after else has_after,
+            "startCursor": read_last if window.is_backward else read_first,
+            "endCursor": read_first if window.is_backward else read_last,
             "__typename": '"PageInfo"',
         }
         found: list[Piece] = ["{"]
@@ -135,3 +125,24 @@ class Page:
             self._count_at = self._columns.add(cast("CountedSource", self._source).count())
         at = self._count_at
         return lambda found, _arguments, _call: show(cast("int", found[at]))
+
+
+def edge_of(compiling: Compiling, source: Source, node_type: str, row: str, selected: Selected) -> Text:
+    """Write one entry of a list as it is selected."""
+    text: Text = ["{"]
+    for number, field in enumerate(compiling.selected(selected)):
+        text.append(f'{"," if number else ""}"{field.key}":')
+        match field.name:
+            case "node":
+                text += compiling.written(node_type, row, field)
+            case "cursor":
+                text += ['"', Sql(source.window.kind.expression(row)), '"']
+            case _:
+                text.append(f'"{node_type}Edge"')
+    return [*text, "}"]
+
+
+def rows_of(source: Source, row: str, text: Text, *, has_cursors: bool) -> str:
+    """Give the rows of a page as one array of texts, each behind its cursor if they are wanted."""
+    start: Text = [Sql(source.window.kind.expression(row))] if has_cursors else []
+    return f"array(select {joined([*start, *text])} {source.page(row)} limit {source.window.size})"

@@ -1,17 +1,19 @@
 """Compiles all top-level fields of a query into one statement of one row, and the answer around its columns."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from outrider.core.errors import AppError
-from outrider.surfaces.developer_graphql.arguments import Constant, Given, Operand, operand
-from outrider.surfaces.developer_graphql.queries import lists
-from outrider.surfaces.developer_graphql.queries.compiling import LARGEST_PAGE, Compiling
-from outrider.surfaces.developer_graphql.queries.lists import Source
+from outrider.events.event_names import event_type_id
+from outrider.surfaces.developer_graphql.arguments import Given, Operand, operand
+from outrider.surfaces.developer_graphql.queries import event_lists, lists, nodes
+from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call, Statement
-from outrider.surfaces.developer_graphql.queries.texts import joined
+from outrider.surfaces.developer_graphql.queries.texts import MARK, joined
+from outrider.surfaces.developer_graphql.queries.windows import Source, page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
@@ -24,14 +26,20 @@ class ReadPlan:
     statement: Statement
     pieces: tuple[Piece, ...]
     scopes: Mapping[Scope, str]
+    has_type_ids: bool = False
 
     def render(self, row: Row, arguments: Arguments, call: Call) -> str:
         """Put the answer together."""
-        return "".join(
+        found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
+        if not self.has_type_ids:
+            return found
+        application_id = call.actor.application_id
+        return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), found)
 
 
+_FILLED: Final = re.compile(f"{MARK}([^{MARK}]*){MARK}")
 _Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
 Introspect = Callable[[Selected], Piece]
 
@@ -64,7 +72,13 @@ def compile_created(compiling: Compiling, type_name: str, selected: Selected) ->
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
     sql = compiling.statement.finish(f"select {', '.join(columns)}") if columns else None
-    return ReadPlan(sql, compiling.statement, tuple(_merged(pieces)), dict(compiling.scopes))
+    return ReadPlan(
+        sql,
+        compiling.statement,
+        tuple(_merged(pieces)),
+        dict(compiling.scopes),
+        has_type_ids=compiling.has_type_ids,
+    )
 
 
 def _merged(pieces: Sequence[Piece]) -> list[Piece]:
@@ -114,8 +128,7 @@ def _all(type_name: str) -> _Root:
 def _page(type_name: str, source_of: Callable[[Compiling, Mapping[str, Given]], Source]) -> _Root:
     def root(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
         given = compiling.arguments("Query", field)
-        first = lists.page_operand(given)
-        compiling.weight = cast("int", first.value) if isinstance(first, Constant) else LARGEST_PAGE
+        compiling.weight = page_weight(given)
         page = Page(compiling, columns, source_of(compiling, given), type_name)
         found = page.pieces(f"{type_name}Connection", field)
         compiling.weight = 1
@@ -127,6 +140,12 @@ def _page(type_name: str, source_of: Callable[[Compiling, Mapping[str, Given]], 
 def _application(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
     compiling.require(Scope.EVENTS_READ)
     return _column(columns, compiling.one("Application", "applications", "true", field))
+
+
+def _user(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+    compiling.require(Scope.USERS_READ)
+    wanted = cast("Operand", operand(compiling.arguments("Query", field), "id"))
+    return _column(columns, nodes.user(compiling, compiling.statement.value(wanted, "uuid"), field))
 
 
 _TABLES: Final = {
@@ -143,8 +162,8 @@ _ROOTS: Final[Mapping[str, _Root]] = {
     "platformUsers": _page("PlatformUser", lists.platform_users),
     "platformUser": _by_id("PlatformUser", Scope.USERS_READ),
     "users": _page("User", lists.users),
-    "user": _by_id("User", Scope.USERS_READ),
-    "events": _page("Event", lists.events),
+    "user": _user,
+    "events": _page("Event", event_lists.events),
     "event": _by_id("Event", Scope.EVENTS_READ),
     "webhookSubscriptions": _all("WebhookSubscription"),
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),

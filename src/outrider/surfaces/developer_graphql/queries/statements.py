@@ -18,6 +18,7 @@ _TABLES: Final[Mapping[str, str]] = {
     "event_types": _BY_APPLICATION,
     "raw_bodies": _BY_APPLICATION,
     "messages": _BY_APPLICATION,
+    "external_messages": _BY_APPLICATION,
     "users": _BY_APPLICATION,
     "platform_users": _BY_APPLICATION,
     "connections": _BY_APPLICATION,

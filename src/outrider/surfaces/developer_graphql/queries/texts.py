@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 NULL: Final = "null"
+MARK: Final = "\x01"
 
 
 class Sql(str):
@@ -64,6 +65,11 @@ def json(expression: str) -> Text:
 def optional_json(expression: str) -> Text:
     """JSON, a number or nothing."""
     return [Sql(f"coalesce({expression}::text, 'null')")]
+
+
+def filled(expression: str) -> Text:
+    """A text that Python replaces once the answer is there: no JSON holds the mark that stands around it."""
+    return [MARK, Sql(expression), MARK]
 
 
 def optional_id(expression: str) -> Text:
