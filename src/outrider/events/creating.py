@@ -1,27 +1,27 @@
 """Custom events: the customer's own facts, with edges to anything of the application."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
-from outrider.core.errors import IdempotencyConflict, NotFound, ValidationError
+from outrider.core.errors import AppError, IdempotencyConflict, NotFound, ValidationError
 from outrider.core.hashing import canonical_hash
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import storable_json, storable_text
 from outrider.events import queries
 from outrider.events.appending import Appender
 from outrider.events.bodies import EdgeView, fragment
-from outrider.events.values import Append, NewEdge, NewEvent, NodeType, OnceKey, Target, Verdict
+from outrider.events.event_names import LONGEST_NAME, check_event_name
+from outrider.events.schema_directory import EventSchemaDirectory
+from outrider.events.values import Answer, Append, NewEdge, NewEvent, NodeType, OnceKey, Target, Verdict
 from outrider.tenancy.actors import Actor, Scope
 
-RESERVED_PREFIXES = ("message.", "user.", "system.", "link_code.")
-BUILT_IN_TYPES = frozenset({"file.inbound"})
-_NAME = re.compile(r"[a-z0-9_.]+")
+MOST_EVENTS = 500
+"""Of one batch."""
 _EDGE_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
-_NAME_CHARACTERS = 255
 _EDGES = 100
 _SCOPE = "createEvent"
 _RESOURCES = {
@@ -59,39 +59,138 @@ class CreatingContext:
     appender: Appender
     ids: IdClock
     pool: Pool
+    schemas: EventSchemaDirectory
+
+
+_People = Mapping[UUID, tuple[str, str | None]]
 
 
 async def create_event(context: CreatingContext, actor: Actor, new: NewCustomEvent) -> UUID:
     """Append a custom event; returns its id (the first one's for a repeated idempotency key)."""
     actor.require(Scope.EVENTS_WRITE)
-    _check(new)
-    payload = storable_json(new.payload).decode()
-    views = await _edge_views(context, actor, new.edges)
+    payload = await _checked(context, actor, new)
+    people = await _people(context, actor, [new])
+    item = _item(context, actor, new, payload, people)
+    created = _outcome(new, item, await context.appender.append(item))
+    if isinstance(created, AppError):
+        raise created
+    return created
+
+
+async def create_events(
+    context: CreatingContext, actor: Actor, items: Sequence[NewCustomEvent | AppError]
+) -> list[UUID | AppError]:
+    """Append 1 to 500 custom events, each for itself; what cannot be written is answered at its place.
+
+    An item that is an error already (it could not be read) comes back as it is.
+    """
+    actor.require(Scope.EVENTS_WRITE)
+    if not 1 <= len(items) <= MOST_EVENTS:
+        raise ValidationError(f"A batch has 1 to {MOST_EVENTS} events.", path="events")
+    checked = [await _checked_or_error(context, actor, new) for new in items]
+    asked = [one for one in checked if isinstance(one, _Checked)]
+    people = await _people(context, actor, [one.new for one in asked])
+    prepared = [_item_or_error(context, actor, one, people) for one in checked]
+    written = iter(
+        await context.appender.append_all([one.item for one in prepared if isinstance(one, _Prepared)])
+    )
+    return [
+        _outcome(one.new, one.item, next(written)) if isinstance(one, _Prepared) else one for one in prepared
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    new: NewCustomEvent
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    new: NewCustomEvent
+    item: Append
+
+
+async def _checked_or_error(
+    context: CreatingContext, actor: Actor, new: NewCustomEvent | AppError
+) -> _Checked | AppError:
+    if isinstance(new, AppError):
+        return new
+    try:
+        return _Checked(new, await _checked(context, actor, new))
+    except AppError as refusal:
+        return refusal
+
+
+def _item_or_error(
+    context: CreatingContext, actor: Actor, one: _Checked | AppError, people: _People
+) -> _Prepared | AppError:
+    if isinstance(one, AppError):
+        return one
+    try:
+        return _Prepared(one.new, _item(context, actor, one.new, one.payload, people))
+    except AppError as refusal:
+        return refusal
+
+
+async def _checked(context: CreatingContext, actor: Actor, new: NewCustomEvent) -> str:
+    """The payload as JSON text, of an event that may be appended as far as can be told before."""
+    check_event_name(new.event_type)
+    _check_edges(new.edges)
+    payload = storable_json(new.payload)
+    await context.schemas.check(actor.application_id, new.event_type, new.payload, payload)
+    return payload.decode()
+
+
+def _check_edges(edges: Sequence[EdgeRequest]) -> None:
+    if len(edges) > _EDGES:
+        raise ValidationError(f"At most {_EDGES} edges are allowed.", path="edges")
+    for number, edge in enumerate(edges):
+        if not _EDGE_NAME.fullmatch(edge.edge_type) or len(edge.edge_type) > LONGEST_NAME:
+            raise ValidationError(
+                "An edge type consists of letters, digits, dot, hyphen and underscore.",
+                path=f"edges[{number}].edgeType",
+            )
+
+
+async def _people(context: CreatingContext, actor: Actor, events: Sequence[NewCustomEvent]) -> _People:
+    """External id and name of the platform users whom edges point to, for the webhooks' bodies."""
+    wanted = {
+        edge.target_id for new in events for edge in new.edges if edge.target_type == NodeType.PLATFORM_USER
+    }
+    if not wanted:
+        return {}
+    with faults_as_unavailable():
+        return await queries.select_people(context.pool, actor.application_id, list(wanted))
+
+
+def _item(
+    context: CreatingContext, actor: Actor, new: NewCustomEvent, payload: str, people: _People
+) -> Append:
     event_id = context.ids.new()
     shared = fragment(
         application_id=actor.application_id,
         event_id=event_id,
         event_type=new.event_type,
         payload=payload,
-        edges=views,
+        edges=[_edge_view(edge, people) for edge in new.edges],
         created_at=time_of(event_id),
     )
     targets = [Target(edge.target_type.value, edge.target_id) for edge in new.edges]
     if new.origin_event_id is not None:
         targets.append(Target("event", new.origin_event_id))
-    item = Append(
+    event = NewEvent(
+        actor.application_id,
+        event_id,
+        new.event_type,
+        payload,
+        origin_event_id=new.origin_event_id,
+        fragment=shared,
+    )
+    return Append(
         application_id=actor.application_id,
         event_id=event_id,
-        events=(
-            NewEvent(
-                actor.application_id,
-                event_id,
-                new.event_type,
-                payload,
-                origin_event_id=new.origin_event_id,
-                fragment=shared,
-            ),
-        ),
+        events=(event,),
         edges=[
             NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type.value, edge.target_id)
             for edge in new.edges
@@ -99,64 +198,33 @@ async def create_event(context: CreatingContext, actor: Actor, new: NewCustomEve
         once_key=_once_key(new),
         targets=targets,
     )
-    answer = await context.appender.append(item)
+
+
+def _edge_view(edge: EdgeRequest, people: _People) -> EdgeView:
+    external_id, name = people.get(edge.target_id, (None, None))
+    return EdgeView(edge.edge_type, edge.target_type.value, edge.target_id, external_id, name)
+
+
+def _outcome(new: NewCustomEvent, item: Append, answer: Answer | AppError) -> UUID | AppError:
+    if isinstance(answer, AppError):
+        return answer
     match answer.verdict:
         case Verdict.APPENDED:
-            return event_id
+            return item.event_id
         case Verdict.DUPLICATE if answer.stored_id is not None:
             return answer.stored_id
         case Verdict.KEY_CONFLICT:
-            raise IdempotencyConflict(idempotency_key=new.idempotency_key)
+            return IdempotencyConflict(idempotency_key=new.idempotency_key)
         case _:
-            raise _missing(new, answer.stored_id)
-
-
-def check_event_name(name: str) -> None:
-    """Raise `ValidationError` unless a customer may name an event type so."""
-    if not _NAME.fullmatch(name) or len(name) > _NAME_CHARACTERS:
-        raise ValidationError(
-            f"An event type has 1 to {_NAME_CHARACTERS} characters of a-z, 0-9, dot and underscore.",
-            path="eventType",
-        )
-    for prefix in RESERVED_PREFIXES:
-        if name.startswith(prefix):
-            raise ValidationError(f"Event types that begin with {prefix} are reserved.", path="eventType")
-    if name in BUILT_IN_TYPES:
-        raise ValidationError(f"{name} is a built-in event type.", path="eventType")
-
-
-def _check(new: NewCustomEvent) -> None:
-    check_event_name(new.event_type)
-    if len(new.edges) > _EDGES:
-        raise ValidationError(f"At most {_EDGES} edges are allowed.", path="edges")
-    for number, edge in enumerate(new.edges):
-        if not _EDGE_NAME.fullmatch(edge.edge_type) or len(edge.edge_type) > _NAME_CHARACTERS:
-            raise ValidationError(
-                "An edge type consists of letters, digits, dot, hyphen and underscore.",
-                path=f"edges[{number}].edgeType",
-            )
-
-
-async def _edge_views(context: CreatingContext, actor: Actor, edges: Sequence[EdgeRequest]) -> list[EdgeView]:
-    people = [edge.target_id for edge in edges if edge.target_type == NodeType.PLATFORM_USER]
-    known: dict[UUID, tuple[str, str | None]] = {}
-    if people:
-        with faults_as_unavailable():
-            known = await queries.select_people(context.pool, actor.application_id, people)
-    return [
-        EdgeView(
-            edge.edge_type, edge.target_type.value, edge.target_id, *known.get(edge.target_id, (None, None))
-        )
-        for edge in edges
-    ]
+            return _missing(new, answer.stored_id)
 
 
 def _once_key(new: NewCustomEvent) -> OnceKey | None:
     if new.idempotency_key is None:
         return None
-    if not 0 < len(new.idempotency_key) <= _NAME_CHARACTERS:
+    if not 0 < len(new.idempotency_key) <= LONGEST_NAME:
         raise ValidationError(
-            f"An idempotency key has 1 to {_NAME_CHARACTERS} characters.", path="idempotencyKey"
+            f"An idempotency key has 1 to {LONGEST_NAME} characters.", path="idempotencyKey"
         )
     storable_text(new.idempotency_key, name="idempotencyKey")
     arguments = {

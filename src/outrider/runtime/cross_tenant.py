@@ -8,16 +8,25 @@ ENSURE_PARTITIONS = "select ensure_partitions($1)"
 DELETE_EXPIRED_KEYS = """
 delete from once_keys where ctid in (select ctid from once_keys where expires_at < now() limit 5000)
 """
+# An expired code is known as one for a month; then it is no code any more, and may be drawn again.
+DELETE_OLD_CODES = """
+delete from link_codes where ctid in (
+  select ctid from link_codes where expires_at < now() - interval '30 days' limit 5000)
+"""
+DELETE_OLD_MISSES = """
+delete from link_code_misses where ctid in (
+  select ctid from link_code_misses where changed_at < now() - interval '1 day' limit 5000)
+"""
 SELECT_OLD_PARTITIONS = """
 select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
-where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies') and c.relname ~ '_\\d{4}_\\d{2}$'
+where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'logs') and c.relname ~ '_\\d{4}_\\d{2}$'
   and to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - make_interval(days => $1)
 """
 COUNT_MISPLACED = """
 select (select count(*) from events_default) + (select count(*) from edges_default)
   + (select count(*) from messages_default) + (select count(*) from deliveries_default)
   + (select count(*) from attempts_default) + (select count(*) from raw_bodies_default)
-  + (select count(*) from frozen_bodies_default)
+  + (select count(*) from frozen_bodies_default) + (select count(*) from logs_default)
 """
 # The first server to start on a database gives it its key.
 KEEP_FIRST_KEY = """
@@ -83,6 +92,10 @@ BROKEN = {
         select g.application_id, g.id from edges g where g.target_type = 'platform_user'
         and not exists (select from platform_users p where p.application_id = g.application_id and p.id = g.target_id)
         limit 100""",
+    "log entry about a missing event": """
+        select l.application_id, l.id from logs l where l.event_id is not null
+        and not exists (select from events e where e.application_id = l.application_id and e.id = l.event_id)
+        limit 100""",
     "platform user without its user": """
         select p.application_id, p.id from platform_users p
         where not exists (select from users u where u.application_id = p.application_id and u.id = p.user_id)
@@ -111,6 +124,39 @@ BROKEN = {
         select m.application_id, m.id from messages m where m.external_id is not null
         and not exists (select from external_messages x where x.application_id = m.application_id
           and x.connection_id = m.connection_id and x.external_id = m.external_id and x.event_id = m.id) limit 100""",
+    "user that is not where its merge leads": """
+        select e.application_id, e.id from events e
+        left join users s on s.application_id = e.application_id and s.id = (e.payload ->> 'source_user_id')::uuid
+        left join users t on t.application_id = e.application_id and t.id = (e.payload ->> 'target_user_id')::uuid
+        where e.event_type = 'user.merged' and (s.merged_by_event_id is distinct from e.id
+          or s.merged_into_id is distinct from coalesce(t.merged_into_id, t.id)) limit 100""",
+    "platform user that is not where its merge leads": """
+        select e.application_id, e.id from events e
+        cross join lateral json_array_elements_text(e.payload -> 'merged_platform_users') m(id)
+        left join platform_users p on p.application_id = e.application_id and p.id = m.id::uuid
+        left join users t on t.application_id = e.application_id and t.id = (e.payload ->> 'target_user_id')::uuid
+        where e.event_type = 'user.merged' and p.user_id is distinct from coalesce(t.merged_into_id, t.id) limit 100""",
+    "platform user of an absorbed user": """
+        select p.application_id, p.id from platform_users p
+        join users u on u.application_id = p.application_id and u.id = p.user_id
+        where u.merged_into_id is not null limit 100""",
+    "absorbed user that leads to no kept one": """
+        select u.application_id, u.id from users u where u.merged_into_id is not null
+        and not exists (select from users k where k.application_id = u.application_id and k.id = u.merged_into_id
+          and k.merged_into_id is null) limit 100""",
+    "absorbed user without the event that absorbed it": """
+        select u.application_id, u.id from users u where u.merged_into_id is not null
+        and not exists (select from events e where e.application_id = u.application_id and e.id = u.merged_by_event_id
+          and e.event_type in ('user.merged', 'system.platform_user.created')) limit 100""",
+    "link code whose uses are not its activations": """
+        select c.application_id, c.event_id as id from link_codes c
+        where c.uses <> (select count(*) from events e where e.application_id = c.application_id
+          and e.event_type = 'link_code.activation' and e.payload ->> 'link_code_event_id' = c.event_id::text)
+        limit 100""",
+    "link code without its event": """
+        select c.application_id, c.event_id as id from link_codes c
+        where not exists (select from events e where e.application_id = c.application_id and e.id = c.event_id
+          and e.payload ->> 'code' = c.code) limit 100""",
     "position that two events have": """
         select (array_agg(e.application_id))[1] as application_id, (array_agg(e.id))[1] as id
         from events e group by e.position having count(*) > 1 limit 100""",
@@ -138,13 +184,14 @@ async def ensure_partitions(pool: Pool, months_ahead: int) -> int:
 
 
 async def delete_expired_keys(pool: Pool) -> None:
-    """Forget idempotency and dedupe keys whose time is over, in small steps."""
-    while int((await pool.execute(DELETE_EXPIRED_KEYS)).removeprefix("DELETE ")) == 5_000:
-        pass
+    """Forget idempotency and dedupe keys, link codes and guesses whose time is over, in small steps."""
+    for statement in (DELETE_EXPIRED_KEYS, DELETE_OLD_CODES, DELETE_OLD_MISSES):
+        while int((await pool.execute(statement)).removeprefix("DELETE ")) == 5_000:
+            pass
 
 
 async def drop_old_partitions(pool: Pool, keep_days: int) -> list[str]:
-    """Drop partitions of raw bodies, attempts and frozen bodies whose every row is older than `keep_days`."""
+    """Drop partitions of raw bodies, attempts, frozen bodies and logs whose every row is older than `keep_days`."""
     names = [row["relname"] for row in await pool.fetch(SELECT_OLD_PARTITIONS, keep_days)]
     for name in names:
         async with pool.acquire() as connection, connection.transaction():

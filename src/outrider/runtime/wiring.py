@@ -1,9 +1,11 @@
 """Builds the process: the only module that names concrete adapters, handlers and pools."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from outrider.core.config import Settings
+from outrider.core.database.batching import Batcher
 from outrider.core.database.listening import Listener
 from outrider.core.database.pools import STEADY_PLANS, Database, connect, open_database
 from outrider.core.disk import DiskWatch
@@ -18,6 +20,10 @@ from outrider.dispatch.leases import LeaseLimits
 from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
+from outrider.events.logs.creating import LoggingContext
+from outrider.events.logs.cross_tenant import LogEntry, write_logs
+from outrider.events.schema_directory import EventSchemaDirectory
+from outrider.events.schemas import EventSchemaContext
 from outrider.events.values import Flushed
 from outrider.identity.committing import IdentityContext
 from outrider.messaging.delivering import MessageHandler
@@ -33,6 +39,7 @@ from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
 from outrider.tenancy.changes import follow_changes
+from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
 from outrider.tenancy.rate_limits import RateLimits
@@ -65,8 +72,11 @@ class Runtime:
     dispatcher: Dispatcher
     waiters: Waiters
     tenancy: TenancyContext
+    checking: CheckingContext
     sending: SendingContext
     creating: CreatingContext
+    event_schemas: EventSchemaContext
+    logging: LoggingContext
     identity: IdentityContext
     receiving: receiving.ReceivingContext
 
@@ -82,6 +92,7 @@ class Runtime:
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.appender.close()
+        await self.logging.batcher.close()
         await self.listener.close()
         await self.registry.close()
         await self.http.close()
@@ -158,7 +169,8 @@ async def open_runtime(
     api_keys = ApiKeyDirectory(database, ids)
     applications = ApplicationDirectory(database)
     listener = Listener(dsn).on(APPENDED, hub.heard)
-    _follow(listener, api_keys, applications, connections, subscription_directory)
+    schemas = EventSchemaDirectory(database)
+    _follow(listener, api_keys, applications, connections, subscription_directory, schemas)
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
         appender, connections, registry, ids, database.system, metrics, identity
@@ -182,8 +194,11 @@ async def open_runtime(
         dispatcher=dispatcher,
         waiters=waiters,
         tenancy=tenancy,
+        checking=CheckingContext(tenancy, connections),
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
-        creating=CreatingContext(appender, ids, database.system),
+        creating=CreatingContext(appender, ids, database.system, schemas),
+        event_schemas=EventSchemaContext(tenancy, schemas),
+        logging=_logging(database, ids, disk, metrics),
         identity=identity,
         receiving=receiving_context,
     )
@@ -262,18 +277,28 @@ def _tenancy(
     )
 
 
+def _logging(database: Database, ids: IdClock, disk: DiskWatch, metrics: Metrics) -> LoggingContext:
+    async def write(entries: Sequence[LogEntry]) -> list[bool]:
+        metrics.sqlcalls_total.add("log")
+        return await write_logs(database.system, entries)
+
+    return LoggingContext(Batcher("logs", write), ids, disk.may_accept_new_facts)
+
+
 def _follow(
     listener: Listener,
     api_keys: ApiKeyDirectory,
     applications: ApplicationDirectory,
     connections: ConnectionDirectory,
     subscription_directory: SubscriptionDirectory,
+    schemas: EventSchemaDirectory,
 ) -> None:
     def clear() -> None:
         api_keys.clear()
         applications.clear()
         connections.clear()
         subscription_directory.clear()
+        schemas.clear()
 
     follow_changes(
         listener,
@@ -282,6 +307,7 @@ def _follow(
             Changed.APPLICATION: applications.forget,
             Changed.CONNECTION: connections.forget,
             Changed.SUBSCRIPTION: subscription_directory.forget,
+            Changed.EVENT_SCHEMAS: schemas.forget,
         },
         clear,
     )

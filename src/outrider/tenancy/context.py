@@ -31,6 +31,8 @@ class Changed(StrEnum):
     APPLICATION = "application"
     CONNECTION = "connection"
     SUBSCRIPTION = "subscription"
+    EVENT_SCHEMAS = "event_schemas"
+    """Of the application whose id it is told with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
