@@ -46,15 +46,14 @@ def prepare_account(
     require_reachable(actor, manifest.name)
     checked = _checked_config(manifest, config)
     account_id, webhook_id, secret = context.ids.new(), context.ids.new(), new_token()
+    shown, sealed = _stored(context, actor, account_id, checked)
     insert = AccountInsert(
         id=account_id,
         provider=manifest.name,
         channel=channel,
         identifier=identifier,
-        config=orjson.dumps(checked.public | dict.fromkeys(checked.secrets, MASK)).decode(),
-        sealed_config=context.sealer.seal(
-            orjson.dumps(checked.secrets), tenant=actor.organisation_id, purpose=_purpose(account_id)
-        ),
+        config=shown,
+        sealed_config=sealed,
         webhook_id=webhook_id,
         webhook_secret_hash=hash_secret(secret),
     )
@@ -75,10 +74,60 @@ def open_config(
     return opened_config(manifest, _object(shown), _object(secrets))
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedConfig:
+    """An account's config ready to be stored, and the names of what was changed."""
+
+    shown: str
+    sealed: bytes = field(repr=False)
+    changed: tuple[str, ...]
+
+
+def change_config(
+    context: TenancyContext,
+    actor: Actor,
+    *,
+    provider: str,
+    account_id: UUID,
+    shown: str,
+    sealed: bytes,
+    changes: object,
+) -> ChangedConfig:
+    """Merge changes into a stored config: what is left out stays, a mask too, null removes; checked as a whole."""
+    adapter = context.registry.get(provider)
+    if adapter is None:
+        raise ValidationError(f"The provider {provider} is not installed.", field="config")
+    if not isinstance(changes, Mapping):
+        raise ValidationError("config must be an object.", field="config")
+    wanted = {str(name): value for name, value in cast("Mapping[object, object]", changes).items()}
+    secrets = _object(
+        context.sealer.unseal(sealed, tenant=actor.organisation_id, purpose=_purpose(account_id))
+    )
+    stored = {**_object(shown), **secrets}
+    kept = {name for name, value in wanted.items() if value == MASK and name in secrets}
+    merged = stored | {name: value for name, value in wanted.items() if name not in kept}
+    checked = _checked_config(adapter.manifest, merged)
+    now = {**checked.public, **checked.secrets}
+    return ChangedConfig(
+        *_stored(context, actor, account_id, checked),
+        changed=tuple(sorted(name for name in wanted if now.get(name) != stored.get(name))),
+    )
+
+
 def require_reachable(actor: Actor, provider: str) -> None:
     """Raise `Forbidden` where a test key would reach a real provider."""
     if actor.environment is Environment.TEST and provider != SANDBOX:
         raise Forbidden("A test key only reaches connections of the provider sandbox.")
+
+
+def _stored(
+    context: TenancyContext, actor: Actor, account_id: UUID, checked: CheckedConfig
+) -> tuple[str, bytes]:
+    shown = orjson.dumps(checked.public | dict.fromkeys(checked.secrets, MASK)).decode()
+    sealed = context.sealer.seal(
+        orjson.dumps(checked.secrets), tenant=actor.organisation_id, purpose=_purpose(account_id)
+    )
+    return shown, sealed
 
 
 def _purpose(account_id: UUID) -> str:

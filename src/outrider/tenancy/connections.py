@@ -64,8 +64,7 @@ async def create_connection(context: TenancyContext, actor: Actor, new: NewConne
     """Create a connection of the actor's application, and its account unless it names one."""
     actor.require(Scope.ALL)
     name = checked_name(new.name)
-    if new.in_doubt_policy not in _IN_DOUBT_POLICIES:
-        raise ValidationError("in_doubt_policy must be retry or hold.", field="in_doubt_policy")
+    checked_policy(new.in_doubt_policy)
     if new.identifier is None:
         identifier = f"{new.channel}-{new_token(6).lower()}"
     else:
@@ -105,6 +104,13 @@ async def create_connection(context: TenancyContext, actor: Actor, new: NewConne
         ) from None
     webhook_url = account.webhook_url if isinstance(account, NewAccount) else None
     return CreatedConnection(insert.id, account_id, provider, identifier, created_at, webhook_url)
+
+
+def checked_policy(text: str) -> str:
+    """Give what to do with messages in doubt as it is, or refuse it."""
+    if text not in _IN_DOUBT_POLICIES:
+        raise ValidationError("in_doubt_policy must be retry or hold.", field="in_doubt_policy")
+    return text
 
 
 async def _provide_account(
