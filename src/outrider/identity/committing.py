@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from outrider.core import log
-from outrider.core.database.faults import faults_as_unavailable
+from outrider.core.database.faults import DATABASE_FAULTS, faults_as_unavailable
 from outrider.core.database.pools import Connection, Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
@@ -29,6 +29,7 @@ _TRIES = 3
 _APPEND_SECONDS = 16.0
 # They wait for each other on connections that others of this process need too.
 _AT_ONCE = 2
+_WRITTEN = Answer(Verdict.APPENDED, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class Committed(Generic[_T]):
 
 
 Work: TypeAlias = Callable[[Connection], Awaitable[Change[_T]]]
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[_T]):
+    """How far a transaction has come."""
+
+    change: Change[_T] | None = None
+    flushed: Flushed | None = None
+    answer: Answer = _WRITTEN
 
 
 class _NotAppended(Exception):
@@ -99,26 +109,31 @@ async def create_people(
 async def _try(
     context: IdentityContext, application_id: UUID, event_types: Collection[str], work: Work[_T]
 ) -> Committed[_T]:
-    async with context.pool.acquire() as connection:
-        # before the transaction: its row would make every append of the type wait
-        await queries.insert_event_types(connection, application_id, sorted(event_types))
-        change: Change[_T] | None = None
-        flushed: Flushed | None = None
-        answer = Answer(Verdict.APPENDED, None)
-        try:
+    attempt: _Attempt[_T] = _Attempt()
+    try:
+        async with context.pool.acquire() as connection:
+            # before the transaction: its row would make every append of the type wait
+            await queries.insert_event_types(connection, application_id, sorted(event_types))
             async with connection.transaction():
                 await queries.lock_people(connection, application_id)
-                change = await work(connection)
-                if change.item is not None:
-                    flushed, answer = await _append(context, connection, change.item, is_told=True)
-                if answer.verdict != Verdict.APPENDED:
+                attempt.change = await work(connection)
+                if attempt.change.item is not None:
+                    attempt.flushed, attempt.answer = await _append(
+                        context, connection, attempt.change.item, is_told=True
+                    )
+                if attempt.answer.verdict != Verdict.APPENDED:
                     raise _NotAppended
-        except _NotAppended:
-            flushed = None
-    assert change is not None
-    if flushed is not None:
-        _tell(context, flushed)
-    return Committed(change.result, answer)
+    except _NotAppended:
+        attempt.flushed = None
+    except DATABASE_FAULTS:
+        # the commit may have been done although its answer was lost
+        item = attempt.change and attempt.change.item
+        if item is None or not await queries.is_event_stored(context.pool, application_id, item.event_id):
+            raise
+    assert attempt.change is not None
+    if attempt.flushed is not None:
+        _tell(context, attempt.flushed)
+    return Committed(attempt.change.result, attempt.answer)
 
 
 async def _append(

@@ -19,6 +19,7 @@ INSERT_EVENT_TYPES = """
 insert into event_types (application_id, name) select $1, t.name from unnest($2::text[]) t(name)
 on conflict do nothing
 """
+IS_EVENT_STORED = "select exists (select from events where application_id = $1 and id = $2)"
 # An absorbed user's id leads to the one that was kept.
 SELECT_USER = """
 select k.id, k.name, k.is_system, k.created_at from users u
@@ -114,6 +115,10 @@ async def lock_people(connection: Connection, application_id: UUID) -> None:
 
 async def insert_event_types(connection: Connection, application_id: UUID, names: Sequence[str]) -> None:
     await connection.execute(INSERT_EVENT_TYPES, application_id, names)
+
+
+async def is_event_stored(pool: Pool, application_id: UUID, event_id: UUID) -> bool:
+    return bool(await pool.fetchval(IS_EVENT_STORED, application_id, event_id))
 
 
 async def select_user(connection: Connection | Pool, application_id: UUID, user_id: UUID) -> User | None:
