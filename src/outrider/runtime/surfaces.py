@@ -3,6 +3,7 @@
 from functools import partial
 
 from outrider.events.creating import create_event
+from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.sending import cancel_message, send_message, send_messages
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
@@ -24,6 +25,7 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
             send_many=partial(send_messages, runtime.sending),
             cancel=partial(cancel_message, runtime.sending),
             create_event=partial(create_event, runtime.creating),
+            mark_conversation_read=partial(mark_conversation_read, runtime.creating),
             create_connection=partial(create_connection, runtime.tenancy),
             create_subscription=partial(create_subscription, runtime.tenancy),
         ),

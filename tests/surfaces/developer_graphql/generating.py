@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type
+from graphql import is_required_argument as is_required
 from hypothesis import strategies as st
 
 from tests.surfaces.developer_graphql.reference import SCHEMA, Reader, cursor, made_at, shown
@@ -14,6 +15,7 @@ DrawFn = st.DrawFn
 Filters = dict[str, st.SearchStrategy[dict[str, Any]]]
 _CURSOR_TABLES = {
     "events": ("events", b"E1"),
+    "conversations": ("events", b"C1"),
     "users": ("users", b"U1\0"),
     "platformUsers": ("platform_users", b"P1\0"),
     "webhookDeliveries": ("deliveries", b"D1"),
@@ -23,6 +25,8 @@ _ID_TABLES = {
     "user": "users",
     "platformUser": "platform_users",
     "platformConnection": "connections",
+    "conversation": "platform_users",
+    "provenance": "events",
 }
 
 
@@ -111,7 +115,9 @@ class Query:
 
     def arguments(self, parent: str, name: str, definition: GraphQLField) -> str:
         """Some of the arguments of a field."""
-        chosen = [name for name in definition.args if name == "id" or self.draw(st.booleans())]
+        chosen = [
+            name for name in definition.args if is_required(definition.args[name]) or self.draw(st.booleans())
+        ]
         if "first" in chosen and "last" in chosen:
             chosen.remove(self.draw(st.sampled_from(["first", "last"])))
         given = [f"{argument}: {self.argument(parent, name, argument)}" for argument in chosen]
@@ -119,7 +125,7 @@ class Query:
 
     def argument(self, parent: str, name: str, argument: str) -> str:
         """One argument with a value that fits."""
-        if argument == "id":
+        if argument in {"id", "eventId"} and name in _ID_TABLES:
             strangers = ["00000000-0000-7000-8000-000000000000"]
             ids = self.reader.world.ids(_ID_TABLES[name], self.reader.tenant)
             return self.value("UUID!", self.draw(one_of([*ids, *strangers])))
@@ -128,6 +134,8 @@ class Query:
                 "Int",
                 self.draw(st.sampled_from([1, 2, 3, 10, 60, None] if parent == "Query" else [1, 2, 60])),
             )
+        if argument == "depth":
+            return self.value("Int", self.draw(st.integers(1, 5)))
         if argument in {"after", "before"}:
             table, mark = _CURSOR_TABLES[name]
             rows = self.reader.all(table)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from graphql import GraphQLObjectType, execute, parse
 
@@ -321,6 +321,94 @@ def deliveries(_: object, reader: Reader, **given: Any) -> Page:
     return ordered(rows, event_key, given, b"D1")
 
 
+def conversations(_: object, reader: Reader, **given: Any) -> Page:
+    wanted = given.get("platformConnectionId")
+    rows = [conversation(reader, person) for person in reader.all("platform_users")]
+    rows = [row for row in rows if row and wanted in {None, row["person"]["connection_id"]}]
+    return ordered([row for row in rows if row], event_key, given, b"C1")
+
+
+def conversation(reader: Reader, person: Row | None) -> Row | None:
+    """The latest message with a person, if one of theirs ever came in."""
+    if person is None:
+        return None
+    inbound = messages_with(reader, person, "message.inbound", "sent_by")
+    messages = [*inbound, *messages_with(reader, person, "message.outbound", "sent_to")]
+    if not inbound:
+        return None
+    latest = max(messages, key=event_key)
+    return {"id": latest["id"], "person": person, "latest": latest, "inbound": inbound}
+
+
+def messages_with(reader: Reader, person: Row, event_type: str, edge_type: str) -> list[Row]:
+    return [
+        event
+        for event in reader.all("events")
+        if event["event_type"] == event_type
+        and any(
+            edge["target_id"] == person["id"] and edge["edge_type"] == edge_type
+            for edge in edges_from(reader, event)
+        )
+    ]
+
+
+def unread_count(row: Row, reader: Reader) -> int:
+    marks = [
+        event
+        for event in reader.all("events")
+        if event["event_type"] == "system.conversation.read"
+        and any(
+            (edge["edge_type"], edge["target_id"]) == ("conversation", row["person"]["id"])
+            for edge in edges_from(reader, event)
+        )
+    ]
+    if not marks:
+        return len(row["inbound"])
+    newest = max(marks, key=event_key)
+    read = next(edge["target_id"] for edge in edges_from(reader, newest) if edge["edge_type"] == "read_up_to")
+    return sum(event["id"] > read for event in row["inbound"])
+
+
+def participants(row: Row, reader: Reader) -> list[Row]:
+    connection = reader.one("connections", row["person"]["connection_id"])
+    ours = reader.one("platform_users", connection["system_platform_user_id"]) if connection else None
+    return [row["person"], *([ours] if ours else [])]
+
+
+def provenance(_: object, reader: Reader, **given: Any) -> Row | None:
+    start = reader.one("events", given["eventId"])
+    if start is None:
+        return None
+    distances = {start["id"]: 0}
+    edge_of_known = [start["id"]]
+    for distance in range(1, given["depth"] + 1):
+        near = {two for one in edge_of_known for two in neighbours(reader, one)} - distances.keys()
+        edge_of_known = [one for one in near if reader.one("events", one)]
+        distances.update(dict.fromkeys(edge_of_known, distance))
+    nodes = sorted(distances, key=lambda one: (distances[one], one))
+    links = [
+        {"from": event["id"], "to": event["origin_event_id"], "type": None, "edge": UUID(int=0)}
+        for event in reader.all("events")
+    ] + [
+        {"from": edge["event_id"], "to": edge["target_id"], "type": edge["edge_type"], "edge": edge["id"]}
+        for edge in reader.all("edges")
+    ]
+    return {
+        "nodes": [{"event": reader.one("events", one), "distance": distances[one]} for one in nodes],
+        "links": sorted(
+            (one for one in links if one["from"] in distances and one["to"] in distances),
+            key=lambda one: (one["from"], one["edge"]),
+        ),
+    }
+
+
+def neighbours(reader: Reader, event_id: object) -> set[Any]:
+    found = {row["id"] for row in reader.all("events") if row["origin_event_id"] == event_id}
+    found |= {row["origin_event_id"] for row in reader.all("events") if row["id"] == event_id}
+    found |= {edge["target_id"] for edge in reader.all("edges") if edge["event_id"] == event_id}
+    return found | {edge["event_id"] for edge in reader.all("edges") if edge["target_id"] == event_id}
+
+
 def queue_state(row: Row) -> str:
     if row["state"] == "held":
         return "HELD"
@@ -444,6 +532,9 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "user": lambda _, reader, id: kept_user(reader, id),  # noqa: A006
         "events": events,
         "event": lambda _, reader, id: reader.one("events", id),  # noqa: A006
+        "provenance": provenance,
+        "conversations": conversations,
+        "conversation": lambda _, reader, id: conversation(reader, reader.one("platform_users", id)),  # noqa: A006
         "webhookSubscriptions": living("subscriptions"),
         "webhookDeliveries": deliveries,
     },
@@ -514,6 +605,29 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "targetPlatformUser": target("platform_user", "platform_users"),
         "targetEvent": target("event", "events"),
     },
+    "Provenance": {
+        "nodes": lambda found, _reader: found["nodes"],
+        "links": lambda found, _reader: found["links"],
+        "isComplete": lambda _found, _reader: True,
+    },
+    "ProvenanceNode": {
+        "event": lambda node, _reader: node["event"],
+        "distance": lambda node, _reader: node["distance"],
+    },
+    "ProvenanceLink": {
+        "fromEventId": lambda link, _reader: link["from"],
+        "toEventId": lambda link, _reader: link["to"],
+        "edgeType": lambda link, _reader: link["type"],
+    },
+    "Conversation": {
+        "id": lambda row, _reader: row["person"]["id"],
+        "platformUser": lambda row, _reader: row["person"],
+        "platformConnection": lambda row, reader: reader.one("connections", row["person"]["connection_id"]),
+        "participants": participants,
+        "lastMessage": lambda row, _reader: row["latest"],
+        "lastMessageAt": lambda row, _reader: shown(made_at(row["latest"])),
+        "unreadCount": unread_count,
+    },
     "RawBody": {
         "base64": lambda row, _reader: base64.b64encode(row["body"]).decode(),
         "size": lambda row, _reader: len(row["body"]),
@@ -559,6 +673,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     **page_fields("User"),
     **page_fields("PlatformUser"),
     **page_fields("WebhookDelivery"),
+    **page_fields("Conversation"),
 }
 
 

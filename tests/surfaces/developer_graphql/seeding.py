@@ -24,6 +24,7 @@ TYPES = (
     "custom.thing",
     "purchase",
     "messages",
+    "system.conversation.read",
 )
 NAMES = ("Ann", 'Quo"te', "Zoë 🌊", "back\\slash", "line\nbreak", "", None)
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -200,6 +201,12 @@ class Seeding:
             ],
         )
 
+        await self.connection.execute(
+            "update connections set system_platform_user_id = $2 where id = $1",
+            self.connections[0],
+            self.people[5],
+        )
+
     async def _events(self) -> None:
         application_id = self.tenant.application_id
         moment = datetime.now(UTC) - timedelta(days=25)
@@ -250,7 +257,7 @@ class Seeding:
 
     async def _edges(self) -> None:
         rows: list[dict[str, object]] = []
-        for event_id, _ in self.events:
+        for event_id, event_type in self.events:
             for number in range(self.random.choice((0, 1, 2, 4))):
                 kind = self.random.choice(("platform_user", "platform_user", "user", "event", "file"))
                 targets = {
@@ -271,7 +278,44 @@ class Seeding:
                 )
                 if number == 3:  # the same target twice
                     rows.append({**rows[-1], "id": self.uuid()})
-        await self.insert("edges", rows)
+            rows += self._marks(event_id, event_type)
+        await self.insert("edges", self._with_one_counterpart(rows))
+
+    def _marks(self, event_id: UUID, event_type: str) -> list[dict[str, object]]:
+        """What marks a conversation as read: the person, and one of their messages."""
+        if event_type != "system.conversation.read":
+            return []
+        inbound = [known for known, known_type in self.events if known_type == "message.inbound"]
+        edge = {"application_id": self.tenant.application_id, "event_id": event_id}
+        person, message = self.people[self.random.randrange(2)], self.random.choice(inbound)
+        return [
+            {
+                **edge,
+                "id": self.uuid(),
+                "edge_type": "conversation",
+                "target_type": "platform_user",
+                "target_id": person,
+            },
+            {
+                **edge,
+                "id": self.uuid(),
+                "edge_type": "read_up_to",
+                "target_type": "event",
+                "target_id": message,
+            },
+        ]
+
+    def _with_one_counterpart(self, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        """A message has one sender and one recipient."""
+        messages = {event_id for event_id, event_type in self.events if event_type.startswith("message.")}
+        seen: set[tuple[object, object]] = set()
+        for row in rows:
+            role = (row["event_id"], row["edge_type"])
+            if row["event_id"] in messages and row["target_type"] == "platform_user":
+                if role in seen:
+                    row["edge_type"] = "reply_to"
+                seen.add(role)
+        return rows
 
     async def _messages(self) -> None:
         outbound = [event_id for event_id, event_type in self.events if event_type == "message.outbound"]

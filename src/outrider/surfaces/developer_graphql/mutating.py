@@ -161,6 +161,11 @@ async def _create_subscription(
     return {"id": created.id, "secret": created.secret}
 
 
+async def _mark_read(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
+    await operations.mark_conversation_read(actor, arguments["id"], arguments.get("upToEventId"))
+    return {"id": arguments["id"]}
+
+
 _SEND: Final[Mapping[str, tuple[str, _Send]]] = {
     "sendMessage": ("SendMessageResult", _send),
     "sendMessages": ("SendMessageAnswer", _send_many),
@@ -168,6 +173,7 @@ _SEND: Final[Mapping[str, tuple[str, _Send]]] = {
 }
 _CREATE: Final[Mapping[str, tuple[Scope, str, _Run]]] = {
     "createEvent": (Scope.EVENTS_WRITE, "Event", _create_event),
+    "markConversationRead": (Scope.EVENTS_WRITE, "Conversation", _mark_read),
     "createPlatformConnection": (Scope.ALL, "PlatformConnection", _create_connection),
     "createWebhookSubscription": (Scope.ALL, "WebhookSubscription", _create_subscription),
 }

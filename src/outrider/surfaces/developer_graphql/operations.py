@@ -20,5 +20,6 @@ class Operations:
     send_many: Callable[[Actor, Sequence[SendRequest | AppError]], Awaitable[list[SendResult | AppError]]]
     cancel: Callable[[Actor, UUID], Awaitable[SendResult]]
     create_event: Callable[[Actor, NewCustomEvent], Awaitable[UUID]]
+    mark_conversation_read: Callable[[Actor, UUID, UUID | None], Awaitable[UUID]]
     create_connection: Callable[[Actor, NewConnection], Awaitable[CreatedConnection]]
     create_subscription: Callable[[Actor, NewSubscription], Awaitable[CreatedSubscription]]

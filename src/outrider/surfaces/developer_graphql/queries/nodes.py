@@ -7,6 +7,7 @@ import orjson
 
 from outrider.surfaces.developer_graphql.queries import event_lists, events
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
+from outrider.surfaces.developer_graphql.queries.conversations import CONVERSATION_FIELDS
 from outrider.surfaces.developer_graphql.queries.nested_pages import nested_page
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
@@ -262,6 +263,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "PlatformUser": _PLATFORM_USER,
     "User": _USER,
     "Event": _EVENT,
+    "Conversation": CONVERSATION_FIELDS,
     "Edge": _EDGE,
     "RawBody": _RAW_BODY,
     "WebhookSubscription": _SUBSCRIPTION,

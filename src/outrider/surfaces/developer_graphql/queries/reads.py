@@ -8,9 +8,10 @@ from typing import Final, cast
 from outrider.core.errors import AppError
 from outrider.events.event_names import event_type_id
 from outrider.surfaces.developer_graphql.arguments import Given, Operand, operand
-from outrider.surfaces.developer_graphql.queries import event_lists, lists, nodes
+from outrider.surfaces.developer_graphql.queries import conversations, event_lists, lists, nodes
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
+from outrider.surfaces.developer_graphql.queries.provenance import provenance
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call, Statement
 from outrider.surfaces.developer_graphql.queries.texts import MARK, joined
 from outrider.surfaces.developer_graphql.queries.windows import Source, page_weight
@@ -64,10 +65,16 @@ def compile_created(compiling: Compiling, type_name: str, selected: Selected) ->
     compiling.enter(selected.key)
     created = compiling.statement.created("id", "uuid")
     try:
-        found = compiling.one(type_name, _TABLES[type_name], f"{{row}}.id = {created}", selected)
+        found = _created(compiling, type_name, created, selected)
         return _plan(compiling, columns, _column(columns, found))
     except AppError as problem:
         raise BadArgument(selected.key, problem) from None
+
+
+def _created(compiling: Compiling, type_name: str, created: str, selected: Selected) -> list[str]:
+    if type_name == "Conversation":
+        return conversations.conversation(compiling, created, selected)
+    return compiling.one(type_name, _TABLES[type_name], f"{{row}}.id = {created}", selected)
 
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
@@ -148,6 +155,11 @@ def _user(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece
     return _column(columns, nodes.user(compiling, compiling.statement.value(wanted, "uuid"), field))
 
 
+def _conversation(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+    wanted = cast("Operand", operand(compiling.arguments("Query", field), "id"))
+    return _column(columns, conversations.conversation_by_id(compiling, wanted, field))
+
+
 _TABLES: Final = {
     "PlatformConnection": "connections",
     "PlatformUser": "platform_users",
@@ -166,5 +178,8 @@ _ROOTS: Final[Mapping[str, _Root]] = {
     "events": _page("Event", event_lists.events),
     "event": _by_id("Event", Scope.EVENTS_READ),
     "webhookSubscriptions": _all("WebhookSubscription"),
+    "provenance": lambda compiling, columns, field: _column(columns, provenance(compiling, field)),
+    "conversations": _page("Conversation", conversations.conversations),
+    "conversation": _conversation,
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),
 }
