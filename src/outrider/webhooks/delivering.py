@@ -21,6 +21,7 @@ from outrider.dispatch.values import Ended, QueueRow, Work
 from outrider.events.bodies import fragment, webhook_body
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEvent
 from outrider.webhooks import cross_tenant, queries
+from outrider.webhooks.patterns import TEST
 from outrider.webhooks.signing import signature_headers
 from outrider.webhooks.subscription_directory import SubscriptionDirectory, SubscriptionEntry
 
@@ -198,7 +199,8 @@ def _reason_to_drop(entry: SubscriptionEntry | None, frozen: object) -> str | No
         return f"subscription_{entry.status}"
     if not isinstance(frozen, _Frozen):
         return "event_gone"
-    return None if entry.wants(frozen.event_type) else "no_longer_matches"
+    is_wanted = frozen.event_type == TEST or entry.wants(frozen.event_type)
+    return None if is_wanted else "no_longer_matches"
 
 
 def _dropped(work: Work, reason: str, now: datetime) -> Ended:

@@ -13,6 +13,8 @@ from outrider.core.errors import ValidationError
 EVERYTHING: Final = "*"
 STATUS: Final = "message.status"
 CUSTOM: Final = "custom.*"
+TEST: Final = "system.webhook.test"
+"""The type of test events: no pattern wants it, each goes to one subscription by name."""
 
 _STATUS_TYPES: Final = frozenset({"message.sent", "message.delivered", "message.read", "message.failed"})
 _RESERVED_PREFIXES: Final = ("message.", "user.", "system.", "link_code.")
@@ -24,6 +26,8 @@ _TYPE: Final = re.compile(r"[a-z0-9_.]+")
 @lru_cache(maxsize=8192)
 def candidate_patterns(event_type: str) -> tuple[str, ...]:
     """Name every pattern that wants this event type, each once."""
+    if event_type == TEST:
+        return ()
     parts = event_type.split(".")
     patterns = {event_type, EVERYTHING}
     patterns.update(f"{'.'.join(parts[:length])}.*" for length in range(1, len(parts)))

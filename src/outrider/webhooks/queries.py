@@ -124,6 +124,17 @@ async def end_subscription(
     return ended is not None
 
 
+async def delete_patterns(connection: Connection, organisation_id: UUID, subscription_id: UUID) -> None:
+    """Let a subscription match nothing more."""
+    await connection.execute(DELETE_PATTERNS, organisation_id, subscription_id)
+
+
+async def replace_patterns(connection: Connection, organisation_id: UUID, subscription_id: UUID) -> None:
+    """Let a subscription match what its row says now; under `lock_appends`."""
+    await connection.execute(DELETE_PATTERNS, organisation_id, subscription_id)
+    await connection.execute(INSERT_PATTERNS, organisation_id, subscription_id)
+
+
 async def lock_subscription(
     connection: Connection, organisation_id: UUID, application_id: UUID, subscription_id: UUID
 ) -> str | None:

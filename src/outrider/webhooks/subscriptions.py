@@ -63,8 +63,8 @@ async def create_subscription(
     """Subscribe an endpoint to the events that are committed from now on."""
     actor.require(Scope.ALL)
     name = checked_name(new.name)
-    target_url = _checked_target(context, new.target_url)
-    patterns = _checked_patterns(new.patterns)
+    target_url = checked_target(context, new.target_url)
+    patterns = checked_patterns(new.patterns)
     secret = new_secret() if new.secret is None else checked_secret(new.secret)
     subscription_id = context.ids.new()
     insert = queries.SubscriptionInsert(
@@ -78,7 +78,7 @@ async def create_subscription(
     async with settings_transaction(context, actor.organisation_id) as connection:
         position = await queries.lock_appends(connection)
         created_at = await queries.insert_subscription(connection, actor.organisation_id, insert, position)
-        await _tell(
+        await tell_subscription(
             context,
             connection,
             actor,
@@ -108,7 +108,7 @@ async def pause_subscription(context: TenancyContext, actor: Actor, subscription
             status="paused",
             reason=None,
         )
-        await _tell(context, connection, actor, subscription_id, what="paused")
+        await tell_subscription(context, connection, actor, subscription_id, what="paused")
 
 
 async def resume_subscription(context: TenancyContext, actor: Actor, subscription_id: UUID) -> None:
@@ -125,7 +125,7 @@ async def resume_subscription(context: TenancyContext, actor: Actor, subscriptio
             subscription_id,
             from_position=position,
         )
-        await _tell(context, connection, actor, subscription_id, what="resumed")
+        await tell_subscription(context, connection, actor, subscription_id, what="resumed")
 
 
 async def rotate_subscription_secret(
@@ -144,8 +144,8 @@ async def rotate_subscription_secret(
             overlap_hours=ROTATION_HOURS,
         )
         if not is_rotated:
-            raise _missing(subscription_id)
-        await _tell(context, connection, actor, subscription_id, what="secret_rotated")
+            raise missing_subscription(subscription_id)
+        await tell_subscription(context, connection, actor, subscription_id, what="secret_rotated")
     return secret
 
 
@@ -168,14 +168,16 @@ async def disable_subscription(
     return is_disabled
 
 
-def _checked_target(context: TenancyContext, url: str) -> str:
+def checked_target(context: TenancyContext, url: str) -> str:
+    """Give an endpoint's URL as it is, or refuse it."""
     target = parse_target(url, allow_private=context.allow_private_targets)
     if isinstance(target, BadTarget):
         raise ValidationError(f"targetUrl cannot be used: {target.detail}.", field="targetUrl")
     return url
 
 
-def _checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
+def checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Give patterns, each once, or refuse them."""
     if not 1 <= len(patterns) <= MOST_PATTERNS:
         raise ValidationError(
             f"eventPatterns must have 1 to {MOST_PATTERNS} patterns.", field="eventPatterns"
@@ -194,11 +196,11 @@ async def _locked_status(connection: Connection, actor: Actor, subscription_id: 
         connection, actor.organisation_id, actor.application_id, subscription_id
     )
     if status is None:
-        raise _missing(subscription_id)
+        raise missing_subscription(subscription_id)
     return status
 
 
-async def _tell(
+async def tell_subscription(
     context: TenancyContext,
     connection: Connection,
     actor: Actor,
@@ -207,11 +209,13 @@ async def _tell(
     what: str,
     **payload: object,
 ) -> None:
+    """Let processes and the audit log hear of a change; the last of its transaction."""
     await tell_change(connection, Changed.SUBSCRIPTION, subscription_id)
     payload = {"subscription_id": subscription_id, "application_id": actor.application_id, **payload}
     event_type = f"system.subscription.{what}"
     await append_audit(context, connection, actor.organisation_id, event_type, payload, by=actor)
 
 
-def _missing(subscription_id: UUID) -> NotFound:
+def missing_subscription(subscription_id: UUID) -> NotFound:
+    """What a subscription that is missing, deleted or foreign answers."""
     return NotFound(resource_type="WebhookSubscription", resource_id=str(subscription_id))

@@ -86,12 +86,43 @@ begin
       p_subscription_id, clock_timestamp());
 end $$;
 
+-- Events of an application that are yet to be spread over its many subscriptions, held until the transaction ends.
+create function lock_fan_outs(p_organisation_id uuid, p_application_id uuid)
+returns table (event_id uuid, event_type text) security definer language plpgsql as $$
+begin
+  if p_organisation_id is distinct from current_organisation() or not exists (
+    select from applications a where a.organisation_id = p_organisation_id and a.id = p_application_id
+  ) then
+    raise exception 'events of another organisation' using errcode = 'insufficient_privilege';
+  end if;
+  return query select f.event_id, f.event_type from fan_outs f where f.application_id = p_application_id
+    order by f.position, f.event_id for update;
+end $$;
+
+-- Of such events the deliveries to one subscription, unless they have come to it already. Its from_position must
+-- grow in the same transaction, so that they do not come again.
+create function queue_fanned_out(p_organisation_id uuid, p_subscription_id uuid, p_events uuid[]) returns void
+security definer language plpgsql as $$
+begin
+  if p_organisation_id is distinct from current_organisation() then
+    raise exception 'a subscription of another organisation' using errcode = 'insufficient_privilege';
+  end if;
+  insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key, state, due_at)
+  select f.application_id, shard_of(s.id), f.position, uuidv7(), 'webhook', f.event_id, s.id, f.ordering_key,
+    case when f.is_held then 'held' else 'ready' end,
+    case when f.is_held then 'infinity' else clock_timestamp() end
+  from subscriptions s join fan_outs f on f.application_id = s.application_id
+  where s.organisation_id = p_organisation_id and s.id = p_subscription_id and f.event_id = any (p_events)
+    and f.after_subscription_id < s.id and f.position > s.from_position;
+end $$;
+
 do $$
 declare
   guarded text;
 begin
   foreach guarded in array array['reopen_delivery(uuid, uuid, uuid)',
-    'append_webhook_test(uuid, uuid, uuid, uuid, text, text, text)']
+    'append_webhook_test(uuid, uuid, uuid, uuid, text, text, text)', 'lock_fan_outs(uuid, uuid)',
+    'queue_fanned_out(uuid, uuid, uuid[])']
   loop
     execute format('alter function %s set search_path = %I, pg_temp', guarded, current_schema());
     execute format('revoke all on function %s from public', guarded);
