@@ -57,9 +57,7 @@ class Town:
         """Somebody writes, as the platform tells it."""
         entry = await self.runtime.connections.get(self.tenant.application_id, connection or self.there)
         assert entry is not None
-        messages = [
-            {"from": sender, "text": text, "message_id": message_id or str(uuid4())} for text in texts
-        ]
+        messages = [{"from": sender, "text": text, "id": message_id or str(uuid4())} for text in texts]
         request = InboundRequest({}, orjson.dumps({"messages": messages}))
         adapter = self.runtime.registry.get("sandbox")
         await receive_for(self.runtime.receiving, entry, adapter, request)

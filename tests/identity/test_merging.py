@@ -166,6 +166,24 @@ async def test_subscriptions_hear_of_merges(town: Town) -> None:
         assert body["payload"]["merged_platform_users"] == [str(there.id)]
 
 
+async def test_a_deadlock_with_somebody_else_is_overcome(town: Town) -> None:
+    here, there = await town.person("ada"), await town.person("ada", connection=town.there)
+    transaction = town.database.transaction()
+    await transaction.start()
+    await town.database.execute("select from users where id = $1 for update", there.user_id)
+    merging = asyncio.create_task(
+        merge_users(town.runtime.identity, town.tenant.actor, there.user_id, here.user_id)
+    )
+    await asyncio.sleep(0.2)
+
+    # the merge holds this row and waits for the one above; the first who waited is chosen to give way
+    await town.database.execute("select from platform_users where id = $1 for update", there.id)
+    await transaction.commit()
+
+    assert (await merging).merged_platform_user_ids == (there.id,)
+    assert await town.owner_of(there) == here.user_id
+
+
 # Holds every commit that absorbs a user back until the lock is free.
 _HOLD_COMMITS = """
 create function hold_commit() returns trigger language plpgsql as $$

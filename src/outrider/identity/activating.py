@@ -17,7 +17,7 @@ from outrider.core.errors import AppError, NotFound, ValidationError
 from outrider.events.bodies import shown_time
 from outrider.events.values import Answer, Append, NewEdge, NewEvent
 from outrider.identity import facts, queries
-from outrider.identity.code_texts import find_code, is_code
+from outrider.identity.code_texts import is_code
 from outrider.identity.committing import Change, IdentityContext, commit, create_people
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
 from outrider.identity.merging import MERGED, absorb
@@ -99,14 +99,10 @@ async def activate_link_code(
             assert_never(end)
 
 
-async def find_wanted_code(context: IdentityContext, application_id: UUID, text: str) -> str | None:
-    """Find a link code in what somebody writes, if the application wants them found."""
-    code = find_code(text)
-    if code is None:
-        return None
+async def are_codes_wanted(context: IdentityContext, application_id: UUID) -> bool:
+    """Whether the application wants link codes in messages redeemed."""
     with faults_as_unavailable():
-        is_wanted = await queries.select_auto_detect(context.pool, application_id)
-    return code if is_wanted else None
+        return await queries.select_auto_detect(context.pool, application_id)
 
 
 async def append_with_code(context: IdentityContext, message: Append, code: str) -> Answer:

@@ -34,7 +34,8 @@ from outrider.events.values import (
     Receipt,
     Verdict,
 )
-from outrider.identity.activating import append_with_code, find_wanted_code
+from outrider.identity.activating import append_with_code, are_codes_wanted
+from outrider.identity.code_texts import find_code
 from outrider.identity.committing import IdentityContext
 from outrider.messaging.conversations import conversation_key
 from outrider.platforms.base import (
@@ -110,9 +111,9 @@ async def receive_for(
     headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
     received = _Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
     items = [await _item(context, received, item) for item in parsed.items]
-    codes = [await _link_code(context, entry, item) for item in parsed.items]
+    codes = [_link_code(item) for item in parsed.items]
     # the whole body is sent again if one part fails, and what was stored of it is known as a repeat
-    if any(codes):
+    if any(codes) and await are_codes_wanted(context.identity, entry.application_id):
         answers = [
             await (append_with_code(context.identity, item, code) if code else context.appender.append(item))
             for item, code in zip(items, codes, strict=True)
@@ -133,13 +134,15 @@ async def _append_together(context: ReceivingContext, items: Sequence[Append]) -
     return answers
 
 
-async def _link_code(context: ReceivingContext, entry: ConnectionEntry, item: InboundItem) -> str | None:
-    """The link code in what somebody wrote, where the application wants it redeemed."""
+def _link_code(item: InboundItem) -> str | None:
+    """The link code in what somebody wrote."""
     if not isinstance(item, InboundMessage):
         return None
-    texts = [item.content.get(part) for part in ("text", "caption")]
-    written = "\n".join(text for text in texts if isinstance(text, str))
-    return await find_wanted_code(context.identity, entry.application_id, written)
+    for text in (item.content.get("text"), item.content.get("caption")):
+        code = find_code(text) if isinstance(text, str) else None
+        if code is not None:
+            return code
+    return None
 
 
 async def _authentic_connection(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
