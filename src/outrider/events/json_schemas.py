@@ -51,7 +51,7 @@ class CheckedSchema:
         steps = self._steps(value, _size_of(text))
         if self._validator.is_valid(value):
             return []
-        return [_found(violation) for violation in islice(self._find(value, steps), MOST_VIOLATIONS)]
+        return [_found(violation, value) for violation in islice(self._find(value, steps), MOST_VIOLATIONS)]
 
     def _steps(self, value: object, size: int) -> int:
         steps = self.cost.most
@@ -127,13 +127,29 @@ def _schema_flaw(flaw: Violation) -> str:
     return _cut(flaw.message)
 
 
-def _found(violation: Violation) -> FoundViolation:
-    path, keyword = violation.instance_path, violation.kind.name
+def _found(violation: Violation, payload: object) -> FoundViolation:
+    path, keyword = _members_named(payload, violation.instance_path), violation.kind.name
     if keyword == "required":
         # what is missing, not where it is missed
         missing = cast("object", getattr(violation.kind, "property", None))
         path = [*path, missing] if isinstance(missing, str) else path
     return FoundViolation(_shown_path("payload", path), keyword, _cut(violation.message))
+
+
+def _members_named(value: object, path: Sequence[str | int]) -> list[str | int]:
+    """The path with members as texts: the library gives one that is called `7` as a number, as if it were an item."""
+    named: list[str | int] = []
+    for part in path:
+        match value:
+            case dict():
+                part = str(part)  # noqa: PLW2901
+                value = cast("dict[str, object]", value).get(part)
+            case list() if isinstance(part, int):
+                value = cast("list[object]", value)[part]
+            case _:
+                value = None
+        named.append(part)
+    return named
 
 
 def _shown_path(root: str, path: Sequence[str | int]) -> str:
