@@ -1,7 +1,8 @@
 """`POST /`: the developer GraphQL API as a raw ASGI callable.
 
 A request that could be carried out answers 200, with `errors` for what was refused; 401 without a valid key, 429
-when there were too many, 400 for what is no valid request of this schema (405, 413, 415 where HTTP says so).
+when there were too many, 400 for what is no valid request of this schema (405, 413, 415 where HTTP says so). A
+browser's `GET /` gets a page on which the API can be tried.
 """
 
 import random
@@ -19,7 +20,7 @@ from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, ErrorKind, Forbidden, Unauthorized
 from outrider.core.ids import parse_id
 from outrider.core.metrics import Metrics
-from outrider.surfaces.developer_graphql import errors
+from outrider.surfaces.developer_graphql import errors, playground
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
@@ -31,6 +32,7 @@ from outrider.tenancy.actors import Actor
 from outrider.tenancy.rate_limits import Headers, LimitState, RateExceeded
 
 _JSON: Final = (b"application/json", b"application/graphql-response+json")
+_HTML: Final = b"text/html; charset=utf-8"
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 # Whole requests that are refused so before anything is carried out; all else answers 200 with `errors`.
 _OWN_STATUS: Final = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.RATE_LIMITED: 429, ErrorKind.TOO_LARGE: 413}
@@ -46,6 +48,7 @@ class _Answer:
     code: str | None = None
     reason: str | None = None
     headers: Headers = ()
+    content_type: bytes = _JSON[0]
 
 
 @dataclass(slots=True)
@@ -105,12 +108,15 @@ class DeveloperGraphql:
             send,
             answer.status,
             answer.body,
+            content_type=answer.content_type,
             headers=((b"x-request-id", request_id), *exchange.limits, *answer.headers),
         )
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
         try:
             if scope["method"] != "POST":
+                if scope["method"] == "GET" and playground.wants_page(header(scope, b"accept")):
+                    return _Answer(200, playground.PAGE, headers=playground.HEADERS, content_type=_HTML)
                 return _refused(405, "The API takes POST.", headers=((b"allow", b"POST"),))
             exchange.actor = await self._recognise(scope)
             await self._count(exchange, exchange.actor)
