@@ -149,10 +149,13 @@ BROKEN = {
         and not exists (select from events e where e.application_id = u.application_id and e.id = u.merged_by_event_id
           and e.event_type in ('user.merged', 'system.platform_user.created')) limit 100""",
     "link code whose uses are not its activations": """
+        with used as (
+          select e.application_id, e.payload ->> 'link_code_event_id' as code_event_id, count(*) as uses from events e
+          where e.event_type = 'link_code.activation' group by 1, 2
+        )
         select c.application_id, c.event_id as id from link_codes c
-        where c.uses <> (select count(*) from events e where e.application_id = c.application_id
-          and e.event_type = 'link_code.activation' and e.payload ->> 'link_code_event_id' = c.event_id::text)
-        limit 100""",
+        left join used u on u.application_id = c.application_id and u.code_event_id = c.event_id::text
+        where c.uses <> coalesce(u.uses, 0) limit 100""",
     "link code without its event": """
         select c.application_id, c.event_id as id from link_codes c
         where not exists (select from events e where e.application_id = c.application_id and e.id = c.event_id
