@@ -8,3 +8,17 @@ class NotCancellable(AppError):
 
     kind = ErrorKind.CONFLICT
     code = "NOT_CANCELLABLE"
+
+
+class NotResolvable(AppError):
+    """Only a message that is held in doubt can be resolved by hand."""
+
+    kind = ErrorKind.CONFLICT
+    code = "NOT_RESOLVABLE"
+
+
+class NotResendable(AppError):
+    """Only a message that has failed can be sent again."""
+
+    kind = ErrorKind.CONFLICT
+    code = "NOT_RESENDABLE"

@@ -16,9 +16,10 @@ select m.id, m.state, m.external_id, m.error::text as error
 from messages m where m.application_id = $1 and m.id = $2
 """
 SELECT_QUEUED = """
-select q.shard, q.position, q.id, q.attempts from delivery_queue q
+select q.shard, q.position, q.id, q.attempts, q.state, q.target_id from delivery_queue q
 where q.application_id = $1 and q.event_id = $2 and q.kind = 'message'
 """
+SELECT_MESSAGE_CONNECTION = "select connection_id from messages where application_id = $1 and id = $2"
 SELECT_SENT = """
 select e.payload::text as payload, uuid_extract_timestamp(e.id) as created_at, p.external_id as recipient,
   (select json_agg(json_build_array(g.edge_type, g.target_type, g.target_id, u.external_id, u.name) order by g.id)::text
@@ -39,6 +40,8 @@ class QueuedMessage:
     position: int
     delivery_id: UUID
     attempts: int
+    state: str
+    connection_id: UUID
 
 
 async def select_message(pool: Pool, application_id: UUID, event_id: UUID) -> SendResult | None:
@@ -57,7 +60,13 @@ def shown_result(event_id: UUID, state: int, external_id: str | None, error: str
 async def select_queued(pool: Pool, application_id: UUID, event_id: UUID) -> QueuedMessage | None:
     """The unfinished sending of a message, None when it has ended."""
     row = await pool.fetchrow(SELECT_QUEUED, application_id, event_id)
-    return None if row is None else QueuedMessage(row["shard"], row["position"], row["id"], row["attempts"])
+    return None if row is None else QueuedMessage(*row)
+
+
+async def select_message_connection(pool: Pool, application_id: UUID, event_id: UUID) -> UUID | None:
+    """Over which connection a message goes."""
+    found: UUID | None = await pool.fetchval(SELECT_MESSAGE_CONNECTION, application_id, event_id)
+    return found
 
 
 async def select_sent(pool: Pool, application_id: UUID, event_id: UUID) -> OutboundCargo | None:

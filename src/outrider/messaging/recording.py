@@ -41,15 +41,13 @@ def sent(ids: IdClock, attempt: Attempt, external_id: str) -> Append:
     """The platform took the message."""
     row = attempt.work.row
     external_id = _storable(external_id)
-    event_id = ids.new()
-    at = time_of(event_id)
-    payload = {"status": "sent", "external_message_id": external_id, "sent_at": shown_time(at)}
+    child, receipt, folded = success(ids, row.application_id, row.event_id, row.target_id, external_id)
     return _ended(
         attempt,
-        child=_child(row.application_id, event_id, "message.sent", payload, row.event_id, at),
-        receipt=Receipt(event_id, row.target_id, external_id, row.event_id, MessageState.SENT, at, None),
+        child=child,
+        receipt=receipt,
         outcome=_outcome(attempt, result="succeeded", final_state="succeeded"),
-        folded={"external_message_id": external_id, "sent_at": shown_time(at)},
+        folded=folded,
         summary=AttemptSummary(MessageState.SENT, external_id),
     )
 
@@ -98,25 +96,10 @@ def cancelled(
     child, receipt, folded = failure(
         ids, application_id, queued.delivery_id, None, FailureCode.CANCELLED, "The message was cancelled."
     )
-    outcome = DeliveryOutcome(
-        shard=queued.shard,
-        epoch=None,
-        position=queued.position,
-        delivery_id=queued.delivery_id,
-        number=queued.attempts,
-        result="cancelled",
-        final_state="cancelled",
-        reason=FailureCode.CANCELLED.value,
-        next_state=None,
-        due_at=None,
-        started_at=None,
-        duration_ms=None,
-        status_code=None,
-        detail=None,
-        release_fragment=None
-        if cargo is None
-        else outbound_fragment(application_id, queued.delivery_id, cargo, folded),
-    )
+    released = None if cargo is None else outbound_fragment(application_id, queued.delivery_id, cargo, folded)
+    outcome = from_outside(
+        queued, result="cancelled", final_state="cancelled", reason=FailureCode.CANCELLED.value
+    )._replace(release_fragment=released)
     return Append(
         application_id=application_id,
         event_id=queued.delivery_id,
@@ -126,6 +109,47 @@ def cancelled(
         is_new_fact=False,
         cargo=AttemptSummary(MessageState.FAILED, None, FailureCode.CANCELLED, "The message was cancelled."),
     )
+
+
+def from_outside(
+    queued: QueuedMessage,
+    *,
+    result: str,
+    final_state: str | None = None,
+    reason: str | None = None,
+    next_state: str | None = None,
+    due_at: datetime | None = None,
+) -> DeliveryOutcome:
+    """What a caller makes of a message that waits for a later time, or in doubt for a decision; no attempt."""
+    return DeliveryOutcome(
+        shard=queued.shard,
+        epoch=None,
+        position=queued.position,
+        delivery_id=queued.delivery_id,
+        number=queued.attempts,
+        result=result,
+        final_state=final_state,
+        reason=reason,
+        next_state=next_state,
+        due_at=due_at,
+        started_at=None,
+        duration_ms=None,
+        status_code=None,
+        detail=None,
+        release_fragment=None,
+    )
+
+
+def success(
+    ids: IdClock, application_id: UUID, message_id: UUID, connection_id: UUID, external_id: str | None
+) -> tuple[NewEvent, Receipt, dict[str, object]]:
+    """The `message.sent` child, its fold, and what it adds to the message's payload."""
+    event_id = ids.new()
+    at = time_of(event_id)
+    payload = {"status": "sent", "external_message_id": external_id, "sent_at": shown_time(at)}
+    child = _child(application_id, event_id, "message.sent", payload, message_id, at)
+    receipt = Receipt(event_id, connection_id, external_id, message_id, MessageState.SENT, at, None)
+    return child, receipt, {"external_message_id": external_id, "sent_at": shown_time(at)}
 
 
 def failure(

@@ -49,6 +49,7 @@ SANDBOX = "sandbox"
 _KEY_HOURS = 24
 _KEY_CHARACTERS = 255
 _SCOPE = "sendMessage"
+_RESEND_SCOPE = "resendMessage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ class SendingContext:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
+    """A message that was checked and can be appended."""
+
     item: Append
     request: SendRequest
 
@@ -77,7 +80,7 @@ class _Prepared:
 async def send_message(context: SendingContext, actor: Actor, request: SendRequest) -> SendResult:
     """Accept one message; raises an `AppError` if it is refused, and then nothing was written."""
     actor.require(Scope.EVENTS_WRITE)
-    return await _carry_out(context, actor, await _prepare(context, actor, request))
+    return await carry_out(context, actor, await _prepare(context, actor, request))
 
 
 async def send_messages(
@@ -86,7 +89,7 @@ async def send_messages(
     """Accept several messages, each for itself; requests that were refused already pass through."""
     actor.require(Scope.EVENTS_WRITE)
     prepared = [await _prepare_or_refuse(context, actor, request) for request in requests]
-    accepted = [one for one in prepared if isinstance(one, _Prepared)]
+    accepted = [one for one in prepared if isinstance(one, Prepared)]
     quick = [one for one in accepted if not one.waits]
     answers = dict(
         zip(map(id, quick), await context.appender.append_all([one.item for one in quick]), strict=True)
@@ -104,7 +107,7 @@ async def send_messages(
 
 
 async def _answered_or_refused(
-    context: SendingContext, actor: Actor, prepared: _Prepared, answer: Answer | AppError | PoisonedItem
+    context: SendingContext, actor: Actor, prepared: Prepared, answer: Answer | AppError | PoisonedItem
 ) -> SendResult | AppError:
     if isinstance(answer, AppError):
         return answer
@@ -116,9 +119,9 @@ async def _answered_or_refused(
         return error
 
 
-async def _carried_out(context: SendingContext, actor: Actor, prepared: _Prepared) -> SendResult | AppError:
+async def _carried_out(context: SendingContext, actor: Actor, prepared: Prepared) -> SendResult | AppError:
     try:
-        return await _carry_out(context, actor, prepared)
+        return await carry_out(context, actor, prepared)
     except AppError as error:
         return error
 
@@ -143,7 +146,7 @@ async def cancel_message(context: SendingContext, actor: Actor, event_id: UUID) 
 
 async def _prepare_or_refuse(
     context: SendingContext, actor: Actor, request: SendRequest | AppError
-) -> "_Prepared | AppError":
+) -> "Prepared | AppError":
     if isinstance(request, AppError):
         return request
     try:
@@ -152,7 +155,8 @@ async def _prepare_or_refuse(
         return error
 
 
-async def _carry_out(context: SendingContext, actor: Actor, prepared: _Prepared) -> SendResult:
+async def carry_out(context: SendingContext, actor: Actor, prepared: Prepared) -> SendResult:
+    """Append a prepared message and wait for its first attempt if that is wanted."""
     item = prepared.item
     if not prepared.waits:
         return await _answered(context, actor, prepared, await context.appender.append(item))
@@ -187,7 +191,7 @@ async def _first_outcome(event_id: UUID, outcome: "asyncio.Future[SendResult]") 
         return SendResult(event_id, MessageState.ACCEPTED.word)
 
 
-async def _answered(context: SendingContext, actor: Actor, prepared: _Prepared, answer: Answer) -> SendResult:
+async def _answered(context: SendingContext, actor: Actor, prepared: Prepared, answer: Answer) -> SendResult:
     match answer.verdict:
         case Verdict.APPENDED:
             return SendResult(prepared.item.event_id, MessageState.ACCEPTED.word)
@@ -206,7 +210,7 @@ async def _answered(context: SendingContext, actor: Actor, prepared: _Prepared, 
             )
 
 
-async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) -> _Prepared:
+async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) -> Prepared:
     entry = await context.connections.get(actor.application_id, request.connection_id)
     if entry is None or not entry.is_active:
         raise NotFound(
@@ -224,8 +228,8 @@ async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) 
             f"{request.recipient[:80]!r} is not an address on {entry.channel.value}.", path="toExternalId"
         )
     _check_times(context, request)
-    return _Prepared(
-        _item(context, entry, adapter, request, message, recipient, is_sandbox=is_sandbox), request
+    return Prepared(
+        build_item(context, entry, adapter, request, message, recipient, is_sandbox=is_sandbox), request
     )
 
 
@@ -263,7 +267,7 @@ def _check_times(context: SendingContext, request: SendRequest) -> None:
         raise ValidationError("expiresAt must lie after the time of sending.", path="expiresAt")
 
 
-def _item(
+def build_item(
     context: SendingContext,
     entry: ConnectionEntry,
     adapter: Adapter,
@@ -273,6 +277,7 @@ def _item(
     *,
     is_sandbox: bool,
 ) -> Append:
+    """Make the item of a checked message: its event, edges, person, state and work."""
     event_id = context.ids.new()
     created_at = time_of(event_id)
     payload: JsonObject = {"type": "message", "message": message, "platform": entry.channel.value}
@@ -295,6 +300,8 @@ def _item(
     if request.reply_to_event_id is not None:
         edges.append(EdgeView("reply_to", "event", request.reply_to_event_id))
         targets.append(Target("event", request.reply_to_event_id))
+    if request.resend_of_event_id is not None:
+        edges.append(EdgeView("resend_of", "event", request.resend_of_event_id))
     key = conversation_key(entry.connection_id, recipient)
     is_ordered = adapter.manifest.is_ordered_on(entry.channel)
     # a time in the past is no time to wait for, and keeps its place in the conversation
@@ -348,6 +355,8 @@ def _identity(entry: ConnectionEntry, person: UUID, recipient: str, created_at: 
 
 def _once_key(request: SendRequest) -> OnceKey | None:
     key = request.idempotency_key
+    if request.resend_of_event_id is not None:
+        return OnceKey(_RESEND_SCOPE, str(request.resend_of_event_id), None, _KEY_HOURS)
     if key is None:
         return None
     if not 0 < len(key) <= _KEY_CHARACTERS:

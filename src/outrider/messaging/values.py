@@ -16,7 +16,8 @@ OUTBOUND = "message.outbound"
 class SendRequest(Struct, frozen=True, kw_only=True):
     """What a caller wants sent: `text`, or `content` (the contract's message object), one of the two.
 
-    `wait`: answer after the first attempt (at most 10 s) instead of after the commit.
+    `wait`: answer after the first attempt (at most 10 s) instead of after the commit. `resend_of_event_id`: the
+    failed message that this one is sent for, once.
     """
 
     connection_id: UUID
@@ -31,6 +32,7 @@ class SendRequest(Struct, frozen=True, kw_only=True):
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
     wait: bool = True
+    resend_of_event_id: UUID | None = None
 
 
 class SendResult(Struct, frozen=True):
