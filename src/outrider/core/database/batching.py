@@ -88,9 +88,12 @@ class Batcher(Generic[T, R]):
             await self._task
 
     async def _run(self) -> None:
-        while self._queue:
-            await self._flush(self._take())
-        self._task = None
+        try:
+            while self._queue:
+                await self._flush(self._take())
+        finally:
+            # whatever ended this, the next caller begins anew
+            self._task = None
 
     def _take(self) -> list[_Waiting[T, R]]:
         batch: list[_Waiting[T, R]] = []
