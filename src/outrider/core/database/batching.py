@@ -74,7 +74,7 @@ class Batcher(Generic[T, R]):
         self._queue.append(_Waiting(item, size, future))
         self._queued_bytes += size
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=self._name)
+            self._task = asyncio.create_task(self._run(), name="batches")
         handle = asyncio.get_running_loop().call_later(limits.answer_seconds, _give_up, future)
         try:
             return await future
