@@ -13,6 +13,7 @@ import orjson
 from outrider.identity.platform_users import create_platform_user, get_platform_user
 from outrider.identity.values import NewPlatformUser, PlatformUser
 from outrider.platforms.base import InboundRequest
+from outrider.runtime.cross_tenant import select_broken
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks.receiving import receive_for
 from tests.running import connect_sandbox
@@ -72,6 +73,15 @@ class Town:
             list(types),
         )
         return [{**row, "payload": json.loads(row["payload"])} for row in rows]
+
+    async def flaws(self) -> dict[str, list[str]]:
+        """What `verify` finds here; other tests leave in their applications what no append would."""
+        found = await select_broken(self.database)
+        own = {
+            what: [one for one in where if one.startswith(str(self.tenant.application_id))]
+            for what, where in found.items()
+        }
+        return {what: where for what, where in own.items() if where}
 
     async def count(self) -> int:
         """How many events the application has."""

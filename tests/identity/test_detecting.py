@@ -189,7 +189,7 @@ async def test_of_many_who_write_one_code_at_once_one_is_linked(town: Town, dsn:
         owner.user_id,
     )
     assert linked == 2
-    assert await verify(dsn) == {}
+    assert await town.flaws() == {}
 
 
 async def test_subscriptions_hear_of_the_message_and_of_the_link(town: Town) -> None:

@@ -19,7 +19,6 @@ from outrider.identity.merging import merge_users
 from outrider.identity.users import create_user
 from outrider.identity.values import Activation, LinkCode, PlatformUser
 from outrider.runtime.cross_tenant import delete_expired_keys
-from outrider.runtime.verifying import verify
 from outrider.tenancy.actors import Scope
 from tests.identity.people import Town
 from tests.running import listening, running, subscribe, until
@@ -327,7 +326,7 @@ async def test_a_code_with_one_use_is_redeemed_exactly_once_by_two_processes(
 
     assert len(await town.events("link_code.activation")) == 3
     assert len(await town.events("user.merged")) == 3
-    assert await verify(dsn) == {}
+    assert await town.flaws() == {}
 
 
 async def test_a_code_with_several_uses_is_never_used_more_often(
