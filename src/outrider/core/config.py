@@ -138,7 +138,7 @@ _SETTINGS = (
         "raw_retention_days",
         "30",
         values.whole(1, 3_650),
-        "how many days raw webhook bodies and delivery attempts are kept",
+        "how many days raw webhook bodies, delivery attempts and log entries are kept",
     ),
     _Setting(
         "shutdown_seconds",
