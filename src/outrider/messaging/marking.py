@@ -6,7 +6,7 @@ import orjson
 
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import NotFound
-from outrider.core.ids import time_of
+from outrider.core.ids import IdClock, time_of
 from outrider.events import queries
 from outrider.events.bodies import EdgeView, fragment
 from outrider.events.creating import CreatingContext
@@ -36,24 +36,31 @@ async def mark_conversation_read(
         if await select_last_mark(pool, application_id, platform_user_id) == read_id:
             return read_id
         people = await queries.select_people(pool, application_id, [platform_user_id])
+    person = people.get(platform_user_id, (None, None))
+    mark, edges = new_mark(context.ids, application_id, platform_user_id, read_id, person)
+    targets = [Target(edge.target_type, edge.target_id) for edge in edges]
     answer = await context.appender.append(
-        _item(context, application_id, platform_user_id, read_id, people.get(platform_user_id))
+        Append(application_id=application_id, event_id=mark.id, events=(mark,), edges=edges, targets=targets)
     )
     if answer.verdict is Verdict.TARGET_MISSING:
         raise _missing(platform_user_id, up_to_event_id)
     return read_id
 
 
-def _item(
-    context: CreatingContext,
+def new_mark(
+    ids: IdClock,
     application_id: UUID,
     platform_user_id: UUID,
     read_id: UUID,
-    person: tuple[str, str | None] | None,
-) -> Append:
-    event_id = context.ids.new()
+    person: tuple[str | None, str | None],
+) -> tuple[NewEvent, list[NewEdge]]:
+    """The event which says that all up to a message of a platform user was read, and its edges.
+
+    `person` is the platform user's external id and name.
+    """
+    event_id = ids.new()
     edges = [
-        EdgeView(CONVERSATION, NodeType.PLATFORM_USER, platform_user_id, *(person or (None, None))),
+        EdgeView(CONVERSATION, NodeType.PLATFORM_USER, platform_user_id, *person),
         EdgeView(READ_UP_TO, NodeType.EVENT, read_id),
     ]
     payload = orjson.dumps(
@@ -67,16 +74,10 @@ def _item(
         edges=edges,
         created_at=time_of(event_id),
     )
-    return Append(
-        application_id=application_id,
-        event_id=event_id,
-        events=(NewEvent(application_id, event_id, CONVERSATION_READ, payload, fragment=shared),),
-        edges=[
-            NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
-            for edge in edges
-        ],
-        targets=[Target(edge.target_type, edge.target_id) for edge in edges],
-    )
+    event = NewEvent(application_id, event_id, CONVERSATION_READ, payload, fragment=shared)
+    return event, [
+        NewEdge(event_id, ids.new(), edge.edge_type, edge.target_type, edge.target_id) for edge in edges
+    ]
 
 
 def _missing(platform_user_id: UUID, up_to_event_id: UUID | None) -> NotFound:

@@ -30,6 +30,11 @@ cross join lateral (
   where m.application_id = $1 and m.event_id = g.event_id and m.edge_type = 'read_up_to' limit 1
 ) m
 """
+SELECT_SENDER = """
+select g.target_id, p.external_id, p.name from edges g
+join platform_users p on p.application_id = $1 and p.id = g.target_id
+where g.application_id = $1 and g.event_id = $2 and g.edge_type = 'sent_by' limit 1
+"""
 
 
 async def select_inbound(
@@ -44,3 +49,11 @@ async def select_inbound(
 async def select_last_mark(pool: Pool, application_id: UUID, platform_user_id: UUID) -> UUID | None:
     """The message up to which the conversation was last marked as read."""
     return await pool.fetchval(SELECT_LAST_MARK, application_id, platform_user_id)
+
+
+async def select_sender(
+    pool: Pool, application_id: UUID, event_id: UUID
+) -> tuple[UUID, str, str | None] | None:
+    """Who sent a message: platform user, external id, name."""
+    row = await pool.fetchrow(SELECT_SENDER, application_id, event_id)
+    return None if row is None else (row["target_id"], row["external_id"], row["name"])

@@ -26,6 +26,7 @@ from outrider.events.schema_directory import EventSchemaDirectory
 from outrider.events.schemas import EventSchemaContext
 from outrider.events.values import Flushed
 from outrider.identity.committing import IdentityContext
+from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
@@ -113,6 +114,7 @@ async def open_runtime(
     connections = ConnectionDirectory(database, sealer, registry)
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
+    applications = ApplicationDirectory(database)
     waiters = Waiters(database.system)
     process_id = ids.new()
     hub = _Hub(process_id, waiters)
@@ -133,6 +135,7 @@ async def open_runtime(
             queue_bytes=settings.append_queue_bytes,
         ),
     )
+    marking = AutoMarking(applications, ids, database.system)
     handlers = {
         "message": MessageHandler(
             connections, registry, ids, database.system, StartMarker(database.system).mark
@@ -145,6 +148,7 @@ async def open_runtime(
             lambda application_id, subscription_id, reason: subscriptions.disable_subscription(
                 tenancy, application_id, subscription_id, reason
             ),
+            marking,
         ),
     }
     dispatcher = Dispatcher(
@@ -167,13 +171,12 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys = ApiKeyDirectory(database, ids)
-    applications = ApplicationDirectory(database)
     listener = Listener(dsn).on(APPENDED, hub.heard)
     schemas = EventSchemaDirectory(database)
     _follow(listener, api_keys, applications, connections, subscription_directory, schemas)
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
-        appender, connections, registry, ids, database.system, metrics, identity
+        appender, connections, registry, ids, database.system, metrics, identity, marking
     )
     sandbox.receiving = receiving_context
     runtime = Runtime(

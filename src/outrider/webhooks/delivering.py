@@ -19,12 +19,14 @@ from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
 from outrider.dispatch.values import Ended, QueueRow, Work
 from outrider.events.bodies import fragment, webhook_body
-from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEvent
+from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEdge, NewEvent
+from outrider.messaging.auto_marking import NO_MARK, AutoMarking, Mark, mark_processed
 from outrider.webhooks import cross_tenant, queries
 from outrider.webhooks.patterns import TEST
 from outrider.webhooks.signing import signature_headers
 from outrider.webhooks.subscription_directory import SubscriptionDirectory, SubscriptionEntry
 
+INBOUND = "message.inbound"
 DISABLED = "system.subscription.disabled"
 _TIMEOUT_SECONDS = 15.0
 _REMEMBER_SECONDS = 2.0
@@ -71,6 +73,7 @@ class WebhookHandler:
     ids: IdClock
     pool: Pool
     disable: Callable[[UUID, UUID, str], Awaitable[bool]]
+    marking: AutoMarking
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """The fragment that was appended or released with the item."""
@@ -116,7 +119,7 @@ class WebhookHandler:
             reason=None if isinstance(answer, HttpAnswer) else f"{answer.kind}: {answer.detail}",
             duration_ms=duration_ms,
         )
-        return await self._ended(work, entry, answer, started_at, duration_ms)
+        return await self._ended(work, entry, frozen, answer, started_at, duration_ms)
 
     async def _post(self, work: Work, entry: SubscriptionEntry, frozen: _Frozen) -> HttpAnswer | HttpFailure:
         row = work.row
@@ -137,6 +140,7 @@ class WebhookHandler:
         self,
         work: Work,
         entry: SubscriptionEntry,
+        frozen: _Frozen,
         answer: HttpAnswer | HttpFailure,
         started_at: datetime,
         duration_ms: int,
@@ -146,7 +150,9 @@ class WebhookHandler:
         if _is_success(answer):
             if entry.failing_since is not None:
                 await self._remember(entry, is_failing=False)
-            return Ended(_append(work, outcome._replace(result="succeeded", final_state="succeeded")))
+            succeeded = outcome._replace(result="succeeded", final_state="succeeded")
+            events, edges = await self._mark(row, frozen)
+            return Ended(_append(work, succeeded, events=events, edges=edges))
         if isinstance(answer, HttpAnswer) and answer.status == _GONE:
             return await self._disabled(work, outcome, "the endpoint answered 410")
         if entry.failing_since is None:
@@ -159,6 +165,11 @@ class WebhookHandler:
         due_at = self.ids.now() + _retry_after(row.attempts)
         append = _append(work, outcome._replace(result="failed", next_state="ready", due_at=due_at))
         return Ended(append, retry_at=due_at, pause_seconds=_pause_of(answer), is_target_at_fault=True)
+
+    async def _mark(self, row: QueueRow, frozen: _Frozen) -> Mark:
+        if frozen.event_type != INBOUND:
+            return NO_MARK
+        return await mark_processed(self.marking, row.application_id, row.event_id)
 
     async def _disabled(self, work: Work, outcome: DeliveryOutcome, reason: str) -> Ended:
         row = work.row
@@ -208,10 +219,21 @@ def _dropped(work: Work, reason: str, now: datetime) -> Ended:
     return Ended(_append(work, outcome))
 
 
-def _append(work: Work, outcome: DeliveryOutcome, *, events: Sequence[NewEvent] = ()) -> Append:
+def _append(
+    work: Work,
+    outcome: DeliveryOutcome,
+    *,
+    events: Sequence[NewEvent] = (),
+    edges: Sequence[NewEdge] = (),
+) -> Append:
     row = work.row
     return Append(
-        application_id=row.application_id, event_id=row.id, events=events, outcome=outcome, is_new_fact=False
+        application_id=row.application_id,
+        event_id=row.id,
+        events=events,
+        edges=edges,
+        outcome=outcome,
+        is_new_fact=False,
     )
 
 

@@ -37,6 +37,7 @@ from outrider.events.values import (
 from outrider.identity.activating import append_with_code, are_codes_wanted
 from outrider.identity.code_texts import find_code
 from outrider.identity.committing import IdentityContext
+from outrider.messaging.auto_marking import AutoMarking, mark_received
 from outrider.messaging.conversations import conversation_key
 from outrider.platforms.base import (
     Adapter,
@@ -77,6 +78,7 @@ class ReceivingContext:
     pool: Pool
     metrics: Metrics
     identity: IdentityContext
+    marking: AutoMarking
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,9 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
         ),
     ]
     edges += await _reply_edge(context, entry, message.reply_to_external_id)
+    marks, mark_edges = await mark_received(
+        context.marking, entry.application_id, person, event_id, (sender_id, name)
+    )
     return Append(
         application_id=entry.application_id,
         event_id=event_id,
@@ -208,10 +213,14 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
                 edges=edges,
                 ordering_key=conversation_key(entry.connection_id, _shown(message.conversation)),
             ),
+            *marks,
         ),
         edges=[
-            NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
-            for edge in edges
+            *(
+                NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
+                for edge in edges
+            ),
+            *mark_edges,
         ],
         once_key=_once_key(entry, message.dedupe_key),
         identities=(
