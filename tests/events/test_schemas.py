@@ -483,11 +483,12 @@ async def test_a_batch_keeps_its_order_and_names_the_people_of_its_edges(
 ) -> None:
     person = uuid4()
     await runtime.database.system.execute(
+        "with known as (insert into users (application_id, id, created_at) values ($1, $2, now())) "
         "insert into platform_users (application_id, id, user_id, connection_id, external_id, name, created_at) "
-        "values ($1, $2, $3, $3, 'ada', 'Ada', now())",
+        "values ($1, $3, $2, $2, 'ada', 'Ada', now())",
         tenant.application_id,
-        person,
         uuid4(),
+        person,
     )
     batch = [
         NewCustomEvent(
