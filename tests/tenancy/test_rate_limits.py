@@ -5,15 +5,20 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
+from outrider.core.database.listening import Listener
 from outrider.core.database.pools import Database, open_database
-from outrider.core.errors import Unavailable
+from outrider.core.errors import NotFound, Unavailable, ValidationError
 from outrider.tenancy.actors import Actor
-from outrider.tenancy.api_keys import ApiKeyDirectory, NewApiKey, create_api_key
-from outrider.tenancy.context import TenancyContext
-from outrider.tenancy.rate_limits import SHOWN_UNLIMITED, TIERS, LimitState, RateExceeded, RateLimits
+from outrider.tenancy.api_keys import ApiKeyDirectory, NewApiKey, create_api_key, revoke_api_key
+from outrider.tenancy.changes import follow_changes
+from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.organisations import change_tier
+from outrider.tenancy.rate_limits import SHOWN_UNLIMITED, LimitState, RateExceeded, RateLimits
+from outrider.tenancy.tiers import TIERS
 from tests.tenants import Tenant, actor_of
 
 MINUTE = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -233,11 +238,35 @@ async def test_a_key_brings_its_organisations_tier(tenancy: TenancyContext, tena
     key = await create_api_key(tenancy, tenant.organisation_id, new)
     assert (await directory.authenticate(key.token)).tier == "unlimited"
 
-    change = "update organisations set tier = 'business' where id = $1"
-    await tenancy.database.system.execute(change, tenant.organisation_id)
+    await change_tier(tenancy, tenant.organisation_id, "business")
     directory.forget(key.id)
 
     assert (await directory.authenticate(key.token)).tier == "business"
+
+
+async def test_a_changed_tier_is_told_for_every_key_in_use(tenancy: TenancyContext, tenant: Tenant) -> None:
+    new = NewApiKey(application_id=tenant.application_id, name="desk", scopes=["*"])
+    keys = [await create_api_key(tenancy, tenant.organisation_id, new) for _ in range(3)]
+    await revoke_api_key(tenancy, tenant.organisation_id, keys[1].id)
+    told: list[UUID] = []
+    listener = Listener(tenancy.database.dsn)
+    follow_changes(listener, {Changed.API_KEY: told.append}, told.clear)
+    await listener.start()
+
+    await change_tier(tenancy, tenant.organisation_id, "pro")
+    async with asyncio.timeout(5):
+        while len(told) < 2:
+            await asyncio.sleep(0.01)
+    await listener.close()
+
+    assert sorted(told) == [keys[0].id, keys[2].id]
+
+
+async def test_a_tier_that_does_not_exist_is_refused(tenancy: TenancyContext, tenant: Tenant) -> None:
+    with pytest.raises(ValidationError, match="tier must be one of: free, pro"):
+        await change_tier(tenancy, tenant.organisation_id, "gold")
+    with pytest.raises(NotFound):
+        await change_tier(tenancy, tenancy.ids.new(), "free")
 
 
 async def test_the_second_is_kept_in_few_numbers(

@@ -5,6 +5,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from outrider.tenancy.actors import Scope
+from outrider.tenancy.tiers import TIERS, UNLIMITED
 
 DESCRIPTION = "One self-hosted server through which a product sends and receives every message."
 SETTINGS = "Settings come from OUTRIDER_* environment variables; `outrider doctor` shows what is set and how it looks."
@@ -29,6 +30,7 @@ class Arguments(argparse.Namespace):
     test: bool
     days: int | None
     key_id: str
+    tier: str
     secret: list[str] | None
     forward: str | None
     answer: int
@@ -56,6 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("verify", help="refold the log and compare it with what is stored")
     commands.add_parser("doctor", help="look at everything that a server needs")
     _add_keys(commands.add_parser("keys", help="create, list and revoke API keys"))
+    tier = commands.add_parser("tier", help="limit how many requests the keys of an organisation may make")
+    tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
+    tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
     _add_listen(commands.add_parser("listen", help="receive webhooks here, print and verify them"))
     return parser
 

@@ -6,20 +6,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from outrider.cli.arguments import Arguments
-from outrider.cli.opening import load_settings, opened_tenancy
-from outrider.core.errors import NotFound, ValidationError
+from outrider.cli.opening import chosen_organisation, load_settings, opened_tenancy
+from outrider.core.errors import NotFound
 from outrider.core.ids import parse_id
 from outrider.tenancy.actors import Environment, Scope
 from outrider.tenancy.api_keys import ApiKey, NewApiKey, create_api_key, list_api_keys, revoke_api_key
 from outrider.tenancy.applications import find_application
 from outrider.tenancy.context import TenancyContext
-from outrider.tenancy.organisations import find_organisations
 
 
 async def run(arguments: Arguments) -> int:
     """Do what the action says, for the organisation that was named or the only one there is."""
     async with opened_tenancy(load_settings()) as context:
-        organisation_id = await _organisation(context, arguments.organisation)
+        organisation_id = await chosen_organisation(context, arguments.organisation)
         match arguments.action:
             case "create":
                 await _create(context, organisation_id, arguments)
@@ -29,20 +28,6 @@ async def run(arguments: Arguments) -> int:
                 await revoke_api_key(context, organisation_id, parse_id(arguments.key_id))
                 print("Revoked.", file=sys.stderr)
     return 0
-
-
-async def _organisation(context: TenancyContext, name: str | None) -> UUID:
-    found = await find_organisations(context, name=name)
-    if len(found) == 1:
-        return found[0].id
-    if name is not None:
-        raise NotFound(
-            f"There is no organisation {name!r}." if not found else f"Several are called {name!r}."
-        )
-    if not found:
-        raise NotFound("There is no organisation yet: `outrider bootstrap` creates one.")
-    names = ", ".join(organisation.name for organisation in found)
-    raise ValidationError(f"There are several organisations; choose one with --organisation: {names}")
 
 
 async def _create(context: TenancyContext, organisation_id: UUID, arguments: Arguments) -> None:

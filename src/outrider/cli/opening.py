@@ -3,16 +3,19 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from outrider.core.config import Settings, load
 from outrider.core.database import migrating
 from outrider.core.database.pools import open_database
+from outrider.core.errors import NotFound, ValidationError
 from outrider.core.ids import IdClock
 from outrider.core.sealing import open_sealer
 from outrider.platforms.registry import Registry
 from outrider.runtime.database import opened_server
 from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.organisations import find_organisations
 
 
 def load_settings(**typed: str | None) -> Settings:
@@ -43,3 +46,18 @@ async def opened_tenancy(settings: Settings) -> AsyncGenerator[TenancyContext]:
             )
         finally:
             await database.close()
+
+
+async def chosen_organisation(context: TenancyContext, name: str | None) -> UUID:
+    """The organisation of this name, or the only one there is."""
+    found = await find_organisations(context, name=name)
+    if len(found) == 1:
+        return found[0].id
+    if name is not None:
+        raise NotFound(
+            f"There is no organisation {name!r}." if not found else f"Several are called {name!r}."
+        )
+    if not found:
+        raise NotFound("There is no organisation yet: `outrider bootstrap` creates one.")
+    names = ", ".join(organisation.name for organisation in found)
+    raise ValidationError(f"There are several organisations; choose one with --organisation: {names}")

@@ -4,9 +4,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from outrider.core.database.faults import faults_as_unavailable
+from outrider.core.errors import NotFound, ValidationError
 from outrider.tenancy import cross_tenant, queries
-from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
+from outrider.tenancy.actors import Actor
+from outrider.tenancy.context import (
+    Changed,
+    TenancyContext,
+    append_audit,
+    settings_transaction,
+    tell_change,
+)
 from outrider.tenancy.naming import checked_name
+from outrider.tenancy.tiers import TIERS, UNLIMITED
 
 HIDDEN_SLUG = "_organisation"
 """No application of a customer can have it: their slugs begin with a letter or digit."""
@@ -35,6 +44,25 @@ async def find_organisations(
     with faults_as_unavailable():
         rows = await cross_tenant.select_organisations(context.database.system, limit, name=name)
     return [Organisation(row.id, row.name) for row in rows]
+
+
+async def change_tier(
+    context: TenancyContext, organisation_id: UUID, tier: str, *, by: Actor | None = None
+) -> None:
+    """Limit an organisation's keys by another tier; processes hear of it at once."""
+    allowed = (*TIERS, UNLIMITED)
+    if tier not in allowed:
+        raise ValidationError(f"tier must be one of: {', '.join(allowed)}.", field="tier")
+    async with settings_transaction(context, organisation_id) as connection:
+        if not await queries.update_tier(connection, organisation_id, tier):
+            raise NotFound(resource_type="Organisation", resource_id=str(organisation_id))
+        for key in await queries.select_api_keys(connection, organisation_id):
+            if key.revoked_at is None:
+                await tell_change(connection, Changed.API_KEY, key.id)
+        payload = {"organisation_id": organisation_id, "tier": tier}
+        await append_audit(
+            context, connection, organisation_id, "system.organisation.tier_changed", payload, by=by
+        )
 
 
 async def create_organisation(context: TenancyContext, name: str) -> CreatedOrganisation:

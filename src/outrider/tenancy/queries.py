@@ -10,6 +10,7 @@ from outrider.core.database.pools import Connection
 NOTIFY_CHANGE = "select pg_notify($1, $2)"
 APPEND_AUDIT = "select append_audit($1, $2, $3, $4)"
 INSERT_ORGANISATION = "insert into organisations (id, name, tier) values ($1, $2, $3)"
+UPDATE_TIER = "update organisations set tier = $2 where id = $1 returning id"
 INSERT_APPLICATION = """
 insert into applications (organisation_id, id, kind, slug, name) values ($1, $2, $3, $4, $5)
 """
@@ -159,6 +160,10 @@ async def append_audit(
 
 async def insert_organisation(connection: Connection, organisation_id: UUID, name: str, tier: str) -> None:
     await connection.execute(INSERT_ORGANISATION, organisation_id, name, tier)
+
+
+async def update_tier(connection: Connection, organisation_id: UUID, tier: str) -> bool:
+    return await connection.fetchval(UPDATE_TIER, organisation_id, tier) is not None
 
 
 async def insert_application(

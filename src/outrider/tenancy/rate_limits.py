@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -19,30 +18,12 @@ from outrider.core.database.pools import Pool
 from outrider.core.errors import RateLimited
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.cross_tenant import TakenRow, take_requests
+from outrider.tenancy.tiers import TIERS, Tier
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 SHOWN_UNLIMITED: Final = 1_000_000
 """What the headers say where there is no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """How many requests a key may make in a clock minute, and in any one second."""
-
-    in_minute: int
-    in_second: int
-
-
-TIERS: Final[Mapping[str, Tier]] = MappingProxyType(
-    {
-        "free": Tier(60, 10),
-        "pro": Tier(600, 100),
-        "business": Tier(3_000, 500),
-        "enterprise": Tier(6_000, 1_000),
-    }
-)
-"""The counted tiers; any other is unlimited."""
 
 
 @dataclass(frozen=True, slots=True)
