@@ -224,12 +224,41 @@ def test_a_schema_that_doubles_with_each_level_takes_flat_payloads_and_refuses_d
 
 
 def test_many_rules_for_many_values_are_refused_before_they_are_checked() -> None:
-    schema = check_schema({"items": {"allOf": [{"minimum": n} for n in range(2_000)]}})
+    schema = check_schema({"items": {"allOf": [{"minimum": n} for n in range(500)]}})
     payload = [3_000] * 100_000
 
     assert schema.violations([3_000], b"[3000]") == []
     with pytest.raises(ValidationError, match="too large"):
         schema.violations(payload, orjson.dumps(payload))
+
+
+_LONG = [0.5] * 40
+_SLOW: list[tuple[str, dict[str, Any], object]] = [
+    ("objects", {"enum": [[*_LONG, number] for number in range(3)]}, [*_LONG, 2]),
+    ("decimals", {"enum": [number + 0.5 for number in range(200)]}, 199.5),
+    ("words and numbers", {"enum": ["x", *range(400)]}, 399),
+    ("bounds", {"allOf": [{"minimum": number + 0.5} for number in range(100)]}, 1e300),
+    ("multiples", {"multipleOf": 0.0001}, 1e300),
+    ("patterns", {"allOf": [{"pattern": f"(a|b|ab)*c{number}"} for number in range(50)]}, "ab" * 30),
+    ("nests of lists", {"uniqueItems": True, "items": {"uniqueItems": True}}, [1.5, [2.5]]),
+]
+
+
+@pytest.mark.parametrize(("rules", "value"), [case[1:] for case in _SLOW], ids=[case[0] for case in _SLOW])
+def test_the_largest_payload_that_is_taken_is_checked_soon(rules: dict[str, Any], value: object) -> None:
+    schema = check_schema({"items": rules})
+    taken = 0
+    for exponent in range(18):
+        payload = [value] * 2**exponent
+        began = perf_counter()
+        try:
+            schema.violations(payload, orjson.dumps(payload))
+        except ValidationError as refused:
+            assert "too large" in refused.message  # noqa: PT017
+            break
+        taken = len(payload)
+        assert perf_counter() - began < 2
+    assert taken >= 64
 
 
 def test_a_payload_that_is_wrong_everywhere_is_answered_soon() -> None:

@@ -36,6 +36,14 @@ _EVERY_ITEM: Final = ("items", "contains", "unevaluatedItems")
 _UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
 _DEFINITIONS: Final = ("$defs", "definitions")
 _PATTERN_STEPS: Final = 10
+# Numbers are compared exactly, as decimals where one is no integer, and what holds others part by part: measured, with
+# the slowest of values.
+_LIMITS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_LIMIT_STEPS: Final = 50
+_DECIMAL_STEPS: Final = 200
+_MULTIPLE_STEPS: Final = 800
+_UNIQUE_STEPS: Final = 30
+_COMPARED_STEPS: Final = 100
 
 Schema = Mapping[str, object]
 
@@ -236,8 +244,34 @@ def _weight(schema: Schema) -> int:
         inner = schema.get(key)
         if isinstance(inner, list | dict):
             weight += len(cast("list[object]", inner))
-    weight += _PATTERN_STEPS * len(_mapping(schema.get("patternProperties")))
-    return weight + (_PATTERN_STEPS if "pattern" in schema else 0)
+    weight += _PATTERN_STEPS * (len(_mapping(schema.get("patternProperties"))) + ("pattern" in schema))
+    for key in _LIMITS:
+        if key in schema:
+            weight += _LIMIT_STEPS if isinstance(schema[key], int) else _DECIMAL_STEPS
+    weight += _MULTIPLE_STEPS * ("multipleOf" in schema) + _UNIQUE_STEPS * ("uniqueItems" in schema)
+    enum = schema.get("enum")
+    weight += _compared(cast("list[object]", enum)) if isinstance(enum, list) else 0
+    return weight + (_compared([schema["const"]]) if "const" in schema else 0)
+
+
+def _compared(values: list[object]) -> int:
+    if all(value is None or isinstance(value, str | bool) for value in values):
+        return 1
+    if len(values) > 1 and all(type(value) is int for value in values):
+        return 1
+    return sum(_COMPARED_STEPS * _parts(value) for value in values)
+
+
+def _parts(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + sum(map(_parts, cast("dict[str, object]", value).values()))
+        case list():
+            return 1 + sum(map(_parts, cast("list[object]", value)))
+        case float():
+            return 2
+        case _:
+            return 1
 
 
 def _mapping(value: object) -> Mapping[str, object]:
