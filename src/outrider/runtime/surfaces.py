@@ -2,16 +2,27 @@
 
 from functools import partial
 
+from outrider.events import schemas
 from outrider.events.creating import create_event
+from outrider.events.logs.creating import create_log
+from outrider.identity import users
+from outrider.identity.activating import activate_link_code
+from outrider.identity.link_codes import generate_link_code
+from outrider.identity.merging import merge_users
+from outrider.identity.platform_users import create_platform_user
 from outrider.messaging.marking import mark_conversation_read
+from outrider.messaging.resending import resend_message
+from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.inbound.routes import InboundEndpoint
+from outrider.tenancy import managing_connections
+from outrider.tenancy.application_settings import update_application
+from outrider.tenancy.checking_connections import check_connection
 from outrider.tenancy.connections import create_connection
-from outrider.webhooks import receiving
-from outrider.webhooks.subscriptions import create_subscription
+from outrider.webhooks import managing, receiving, subscriptions
 
 
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
@@ -20,17 +31,44 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         authenticate=runtime.api_keys.authenticate,
         check_limit=runtime.limits.check,
         database=runtime.database,
-        operations=Operations(
-            send=partial(send_message, runtime.sending),
-            send_many=partial(send_messages, runtime.sending),
-            cancel=partial(cancel_message, runtime.sending),
-            create_event=partial(create_event, runtime.creating),
-            mark_conversation_read=partial(mark_conversation_read, runtime.creating),
-            create_connection=partial(create_connection, runtime.tenancy),
-            create_subscription=partial(create_subscription, runtime.tenancy),
-        ),
+        operations=_operations(runtime),
         public_url=runtime.settings.public_url,
         metrics=runtime.metrics,
+    )
+
+
+def _operations(runtime: Runtime) -> Operations:
+    tenancy, identity = runtime.tenancy, runtime.identity
+    return Operations(
+        send=partial(send_message, runtime.sending),
+        send_many=partial(send_messages, runtime.sending),
+        cancel=partial(cancel_message, runtime.sending),
+        resend=partial(resend_message, runtime.sending),
+        resolve=partial(resolve_message, runtime.sending),
+        mark_conversation_read=partial(mark_conversation_read, runtime.creating),
+        create_event=partial(create_event, runtime.creating),
+        create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
+        update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
+        create_log=partial(create_log, runtime.logging),
+        create_user=partial(users.create_user, identity),
+        update_user=partial(users.update_user, identity),
+        create_platform_user=partial(create_platform_user, identity),
+        merge_users=partial(merge_users, identity),
+        generate_link_code=partial(generate_link_code, identity),
+        activate_link_code=partial(activate_link_code, identity),
+        update_application=partial(update_application, tenancy),
+        create_connection=partial(create_connection, tenancy),
+        update_connection=partial(managing_connections.update_connection, tenancy),
+        delete_connection=partial(managing_connections.delete_connection, tenancy),
+        check_connection=partial(check_connection, runtime.checking),
+        create_subscription=partial(subscriptions.create_subscription, tenancy),
+        update_subscription=partial(managing.update_subscription, tenancy),
+        pause_subscription=partial(subscriptions.pause_subscription, tenancy),
+        resume_subscription=partial(subscriptions.resume_subscription, tenancy),
+        delete_subscription=partial(managing.delete_subscription, tenancy),
+        rotate_subscription_secret=partial(subscriptions.rotate_subscription_secret, tenancy),
+        send_test_event=partial(managing.send_test_event, tenancy),
+        retry_delivery=partial(managing.retry_delivery, tenancy),
     )
 
 

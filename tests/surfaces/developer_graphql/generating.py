@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import uuid5
 
 from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type
 from graphql import is_required_argument as is_required
@@ -19,6 +20,7 @@ _CURSOR_TABLES = {
     "users": ("users", b"U1\0"),
     "platformUsers": ("platform_users", b"P1\0"),
     "webhookDeliveries": ("deliveries", b"D1"),
+    "logs": ("logs", b"L1"),
 }
 _ID_TABLES = {
     "event": "events",
@@ -27,6 +29,20 @@ _ID_TABLES = {
     "platformConnection": "connections",
     "conversation": "platform_users",
     "provenance": "events",
+    "webhookSubscription": "subscriptions",
+    "webhookDelivery": "deliveries",
+    "eventSchema": "event_schemas",
+}
+_FILTERS = {
+    "events": "EventFilters",
+    "users": "UserFilters",
+    "platformUsers": "PlatformUserFilters",
+    "logs": "LogFilters",
+}
+_FILTERING_TABLES = {
+    "subscriptionId": "subscriptions",
+    "eventId": "events",
+    "platformConnectionId": "connections",
 }
 
 
@@ -126,36 +142,40 @@ class Query:
     def argument(self, parent: str, name: str, argument: str) -> str:
         """One argument with a value that fits."""
         if argument in {"id", "eventId"} and name in _ID_TABLES:
-            strangers = ["00000000-0000-7000-8000-000000000000"]
-            ids = self.reader.world.ids(_ID_TABLES[name], self.reader.tenant)
-            return self.value("UUID!", self.draw(one_of([*ids, *strangers])))
-        if argument in {"first", "last"}:
-            return self.value(
-                "Int",
-                self.draw(st.sampled_from([1, 2, 3, 10, 60, None] if parent == "Query" else [1, 2, 60])),
-            )
-        if argument == "depth":
-            return self.value("Int", self.draw(st.integers(1, 5)))
-        if argument in {"after", "before"}:
-            table, mark = _CURSOR_TABLES[name]
-            rows = self.reader.all(table)
-            return self.value("String", self.draw(one_of([None, *[cursor(mark, row) for row in rows]])))
-        if argument == "orderBy":
-            order = {
-                "field": _Word("CREATED_AT"),
-                "direction": _Word(self.draw(st.sampled_from(["ASC", "DESC"]))),
-            }
-            return self.value("EventOrder" if name == "events" else "ListOrder", order)
-        if argument == "filters":
-            kinds = {"events": "EventFilters", "users": "UserFilters", "platformUsers": "PlatformUserFilters"}
-            return self.filters(kinds[name])
-        if argument == "state":
-            states = SCHEMA.type_map["WebhookDeliveryState"]
-            return self.value("WebhookDeliveryState", _Word(self.draw(st.sampled_from(list(states.values)))))  # type: ignore[attr-defined]
-        table = {"subscriptionId": "subscriptions", "eventId": "events"}.get(argument, "connections")
-        return self.value(
-            "UUID", self.draw(one_of([None, *self.reader.world.ids(table, self.reader.tenant)]))
-        )
+            return self.value("UUID!", self.draw(one_of(self.ids(name))))
+        match argument:
+            case "first" | "last":
+                sizes = [1, 2, 3, 10, 60, None] if parent == "Query" else [1, 2, 60]
+                return self.value("Int", self.draw(st.sampled_from(sizes)))
+            case "depth":
+                return self.value("Int", self.draw(st.integers(1, 5)))
+            case "after" | "before":
+                table, mark = _CURSOR_TABLES[name]
+                rows = self.reader.all(table)
+                return self.value("String", self.draw(one_of([None, *[cursor(mark, row) for row in rows]])))
+            case "orderBy":
+                direction = _Word(self.draw(st.sampled_from(["ASC", "DESC"])))
+                order = {"field": _Word("CREATED_AT"), "direction": direction}
+                return self.value("EventOrder" if name == "events" else "ListOrder", order)
+            case "filters":
+                return self.filters(_FILTERS[name])
+            case "state":
+                states: Any = SCHEMA.type_map["WebhookDeliveryState"]
+                return self.value(
+                    "WebhookDeliveryState", _Word(self.draw(st.sampled_from(list(states.values))))
+                )
+            case _:
+                ids = self.reader.world.ids(_FILTERING_TABLES[argument], self.reader.tenant)
+                return self.value("UUID", self.draw(one_of([None, *ids])))
+
+    def ids(self, name: str) -> list[str]:
+        """Ids for a field that shows one thing: of such things, and of none."""
+        found = ["00000000-0000-7000-8000-000000000000"]
+        if name == "webhookDelivery":
+            found += self.reader.world.ids("delivery_queue", self.reader.tenant)
+        if name == "eventSchema":
+            found.append(str(uuid5(self.reader.tenant.application_id, "message.inbound")))
+        return [*self.reader.world.ids(_ID_TABLES[name], self.reader.tenant), *found]
 
     def filters(self, type_name: str) -> str:
         """Filters as one variable, or written with variables inside."""
@@ -306,11 +326,27 @@ def people_filters(reader: Reader, table: str) -> st.SearchStrategy[dict[str, An
     return nested({**own, "name": text_filter(names), "createdAt": moment_filter(moments)})
 
 
+def log_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some entries and not for others."""
+    moments = one_of(
+        [shown(made_at(row) + timedelta(milliseconds=ms)) for row in reader.all("logs") for ms in (-1, 0, 1)]
+    )
+    return nested(
+        {
+            "logLevel": text_filter(st.sampled_from(["info", "error", "e", ""])),
+            "logType": text_filter(st.sampled_from(["execution", "import", "custom.", "x"])),
+            "message": text_filter(st.sampled_from(["1", "entry", 'a "quoted" entry 3', ""])),
+            "createdAt": moment_filter(moments),
+        }
+    )
+
+
 def filters_of(reader: Reader) -> Filters:
     """A strategy for each type of filters: a recursive one remembers what it drew."""
     return {
         "EventFilters": event_filters(reader),
         "UserFilters": people_filters(reader, "users"),
+        "LogFilters": log_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),
     }
 

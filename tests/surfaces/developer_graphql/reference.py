@@ -409,6 +409,67 @@ def neighbours(reader: Reader, event_id: object) -> set[Any]:
     return found | {edge["event_id"] for edge in reader.all("edges") if edge["target_id"] == event_id}
 
 
+def of_logs(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
+    if name == "createdAt":
+        return moment_matches(made_at(row), condition)
+    column_name = {"logLevel": "level", "logType": "log_type", "message": "message"}[name]
+    return text_matches(row[column_name], condition)
+
+
+def logs(_: object, reader: Reader, **given: Any) -> Page:
+    wanted = given.get("eventId")
+    rows = [row for row in filtered(of_logs, reader, "logs", given) if wanted in {None, row["event_id"]}]
+    return ordered(rows, event_key, given, b"L1")
+
+
+def delivery(_: object, reader: Reader, **given: Any) -> Row | None:
+    return next((row for row in deliveries(None, reader).rows if row["id"] == given["id"]), None)
+
+
+def event_schemas(_: object, reader: Reader) -> list[Row]:
+    built_in = [
+        {
+            "id": uuid5(reader.tenant.application_id, name),
+            "name": name,
+            "category": name.split(".", 1)[0],
+            "description": f"Built-in schema for {name} events",
+            "json_schema": json.dumps({"type": "object", "required": required}),
+            "version": 1,
+            "is_built_in": True,
+            "created_at": None,
+            "updated_at": None,
+        }
+        for name, required in BUILT_IN.items()
+    ]
+    own = [{**row, "category": "custom", "is_built_in": False} for row in reader.all("event_schemas")]
+    return [*built_in, *sorted(own, key=lambda row: row["name"])]
+
+
+def event_schema(_: object, reader: Reader, **given: Any) -> Row | None:
+    return next((row for row in event_schemas(None, reader) if row["id"] == given["id"]), None)
+
+
+def required_fields(row: Row, _reader: Reader) -> list[str]:
+    schema = json.loads(row["json_schema"])
+    required = schema.get("required") if isinstance(schema, dict) else None
+    return required if isinstance(required, list) else []
+
+
+def versions(row: Row, reader: Reader, first: int) -> list[Row]:
+    found = [one for one in reader.all("event_schema_versions") if one["schema_id"] == row["id"]]
+    return sorted(found, key=lambda one: one["version"], reverse=True)[:first]
+
+
+BUILT_IN = {
+    "file.inbound": ["file_id"],
+    "link_code.activation": ["link_code_event_id"],
+    "link_code.generated": ["code"],
+    "message.inbound": ["type", "message", "platform"],
+    "message.outbound": ["type", "message", "platform"],
+    "user.merged": ["source_user_id", "target_user_id"],
+}
+
+
 def queue_state(row: Row) -> str:
     if row["state"] == "held":
         return "HELD"
@@ -424,6 +485,11 @@ def living(table: str) -> Callable[..., list[Row]]:
 
 def living_connection(_: object, reader: Reader, **given: Any) -> Row | None:
     row = reader.one("connections", given["id"])
+    return row if row and row["status"] != "deleted" else None
+
+
+def living_subscription(_: object, reader: Reader, **given: Any) -> Row | None:
+    row = reader.one("subscriptions", given["id"])
     return row if row and row["status"] != "deleted" else None
 
 
@@ -536,7 +602,12 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "conversations": conversations,
         "conversation": lambda _, reader, id: conversation(reader, reader.one("platform_users", id)),  # noqa: A006
         "webhookSubscriptions": living("subscriptions"),
+        "webhookSubscription": living_subscription,
+        "webhookDelivery": delivery,
         "webhookDeliveries": deliveries,
+        "eventSchemas": event_schemas,
+        "eventSchema": event_schema,
+        "logs": logs,
     },
     "Application": {
         "id": column("id"),
@@ -558,9 +629,44 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
             f"{reader.public_url}/webhooks/{account(row, reader)['webhook_id']}/••••"
         ),
         "config": lambda row, reader: json.loads(account(row, reader)["config"]),
+        "health": lambda row, _reader: row,
         "inDoubtPolicy": word("in_doubt_policy"),
         "accountId": column("account_id"),
         "createdAt": column("created_at"),
+    },
+    "ConnectionHealth": {
+        "status": lambda row, _reader: row["health_status"] or "unknown",
+        "message": column("health_message"),
+        "lastCheckedAt": column("health_checked_at"),
+    },
+    "EventSchema": {
+        "id": column("id"),
+        "name": column("name"),
+        "category": column("category"),
+        "description": column("description"),
+        "requiredFields": required_fields,
+        "jsonSchema": document("json_schema"),
+        "version": column("version"),
+        "isBuiltIn": column("is_built_in"),
+        "createdAt": column("created_at"),
+        "updatedAt": column("updated_at"),
+        "versions": versions,
+    },
+    "EventSchemaVersion": {
+        "version": column("version"),
+        "description": column("description"),
+        "jsonSchema": document("json_schema"),
+        "createdAt": column("created_at"),
+    },
+    "Log": {
+        "id": column("id"),
+        "createdAt": lambda row, _reader: shown(made_at(row)),
+        "message": column("message"),
+        "logLevel": column("level"),
+        "logType": column("log_type"),
+        "payload": lambda row, _reader: None if row["payload"] is None else json.loads(row["payload"]),
+        "eventId": column("event_id"),
+        "event": follow("events", "event_id"),
     },
     "PlatformUser": {
         "id": column("id"),
@@ -674,6 +780,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     **page_fields("PlatformUser"),
     **page_fields("WebhookDelivery"),
     **page_fields("Conversation"),
+    **page_fields("Log"),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from outrider.core.database.pools import Connection
 from outrider.core.ids import first_id_at
@@ -66,6 +66,9 @@ TABLES = (
     "fan_outs",
     "deliveries",
     "attempts",
+    "event_schemas",
+    "event_schema_versions",
+    "logs",
 )
 
 
@@ -99,6 +102,8 @@ class Seeding:
         await self._messages()
         await self._subscriptions()
         await self._deliveries()
+        await self._schemas()
+        await self._logs()
 
     async def insert(self, table: str, rows: Iterable[dict[str, object]]) -> None:
         """Insert rows that all have the same columns."""
@@ -154,6 +159,9 @@ class Seeding:
                         "status": status,
                         "system_platform_user_id": self.uuid(),
                         "created_at": _CREATED + timedelta(seconds=number),
+                        "health_status": (None, "healthy", "unhealthy")[number],
+                        "health_message": None if number == 0 else 'It "works".',
+                        "health_checked_at": None if number == 0 else _CREATED,
                     }
                 ],
             )
@@ -444,6 +452,66 @@ class Seeding:
             self.tenant.application_id,
             next(event_id for event_id, event_type in self.events if event_type == "purchase"),
             UUID(int=0),
+        )
+
+    async def _schemas(self) -> None:
+        owner = {
+            "organisation_id": self.tenant.organisation_id,
+            "application_id": self.tenant.application_id,
+        }
+        schemas = {
+            "order.created": '{"type": "object", "required": ["order_id", "total"]}',
+            "purchase": "true",
+            "custom.thing": '{"required": "no list"}',
+        }
+        ids = {name: uuid5(self.tenant.application_id, name) for name in schemas}
+        await self.insert(
+            "event_schemas",
+            [
+                {
+                    **owner,
+                    "id": ids[name],
+                    "name": name,
+                    "description": NAMES[number],
+                    "version": number + 1,
+                    "json_schema": schema,
+                    "created_at": _CREATED + timedelta(seconds=number),
+                }
+                for number, (name, schema) in enumerate(schemas.items())
+            ],
+        )
+        await self.insert(
+            "event_schema_versions",
+            [
+                {
+                    **owner,
+                    "schema_id": ids[name],
+                    "version": version,
+                    "description": NAMES[version],
+                    "json_schema": schema,
+                    "created_at": _CREATED + timedelta(seconds=version),
+                }
+                for number, (name, schema) in enumerate(schemas.items())
+                for version in range(1, number + 2)
+            ],
+        )
+
+    async def _logs(self) -> None:
+        now = datetime.now(UTC)
+        await self.insert(
+            "logs",
+            [
+                {
+                    "application_id": self.tenant.application_id,
+                    "id": self.uuid(now - timedelta(hours=number)),
+                    "event_id": (None, self.events[number][0], self.uuid())[number % 3],
+                    "level": ("info", "debug", "error", "warning")[number % 4],
+                    "log_type": ("execution", "import")[number % 2],
+                    "message": f'a "quoted" entry {number}',
+                    "payload": None if number % 2 else json.dumps({"n": number}),
+                }
+                for number in range(25)
+            ],
         )
 
     def _attempt(self, delivery_id: UUID, number: int, now: datetime) -> dict[str, object]:

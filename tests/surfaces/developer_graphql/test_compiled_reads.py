@@ -12,7 +12,12 @@ from tests.surfaces.developer_graphql.reference import answer
 from tests.surfaces.developer_graphql.seeding import ids_of
 from tests.surfaces.developer_graphql.stage import Stage
 
-LISTS = {"events": "EventFilters", "users": "UserFilters", "platformUsers": "PlatformUserFilters"}
+LISTS = {
+    "events": "EventFilters",
+    "users": "UserFilters",
+    "platformUsers": "PlatformUserFilters",
+    "logs": "LogFilters",
+}
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
@@ -42,12 +47,12 @@ async def test_generated_filters_find_what_the_reference_finds(
 ) -> None:
     find = (
         f"query($filters: {type_name}) "
-        f"{{ {field}(filters: $filters, first: 200) {{ totalCount edges {{ node {{ id }} }} }} }}"
+        f"{{ {field}(filters: $filters, first: 200) {{ edges {{ node {{ id }} }} }} }}"
     )
     variables = {"filters": data.draw(stage.filters[type_name])}
 
     found = await stage.ask(find, variables)
 
     expected: Any = answer(stage.reader, find, variables)
-    event(f"found: {expected[field]['totalCount'] // 10 * 10}")
+    event(f"found: {len(expected[field]['edges']) // 10 * 10}")
     assert found == expected

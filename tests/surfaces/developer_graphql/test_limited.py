@@ -1,16 +1,19 @@
 """What the rate limit shows at the door of the developer GraphQL."""
 
 from tests.surfaces.developer_graphql.door import Door, key_of
+from tests.tenants import new_tenant
 
 QUERY = "{ events(first: 1) { edges { node { id } } } }"
 LIMITS = (b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset")
 
 
 async def on_tier(door: Door, tier: str) -> Door:
+    """The same endpoint with the key of another organisation, on a tier of its own."""
+    runtime = door.runtime
+    tenant = await new_tenant(runtime.tenancy)
     change = "update organisations set tier = $1 where id = $2"
-    await door.runtime.database.system.execute(change, tier, door.tenant.organisation_id)
-    key = await key_of(door.runtime, door.tenant, "*")
-    return Door(door.endpoint, door.runtime, door.tenant, key)
+    await runtime.database.system.execute(change, tier, tenant.organisation_id)
+    return Door(door.endpoint, runtime, tenant, await key_of(runtime, tenant, "*"))
 
 
 async def test_every_answer_to_a_key_tells_its_limit(door: Door) -> None:

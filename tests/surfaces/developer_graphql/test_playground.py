@@ -50,7 +50,9 @@ async def test_what_the_page_asks_for_its_reference_is_answered(door: Door) -> N
     kind, value, schema = (
         re.search(rf"const {name} = ([\"`])(.*?)\1;", page, re.DOTALL) for name in ("TYPE", "VALUE", "SCHEMA")
     )
-    assert kind and value and schema
+    assert kind is not None
+    assert value is not None
+    assert schema is not None
     asked = schema[2].replace("${VALUE}", value[2]).replace("${TYPE}", kind[2])
 
     found = await door.data(asked)

@@ -5,17 +5,24 @@ from typing import Any, cast
 
 from graphql import GraphQLError, GraphQLField, ListValueNode, ObjectValueNode, Undefined, VariableNode
 from graphql.execution.values import get_argument_values
+from msgspec import UNSET
 
 from outrider.core.errors import AppError, ValidationError
 from outrider.core.storable import storable_text
 from outrider.events.creating import EdgeRequest, NewCustomEvent
+from outrider.events.logs.creating import NewLog
+from outrider.events.schemas import EventSchemaChange, NewEventSchema
 from outrider.events.values import NodeType
+from outrider.identity.values import NewPlatformUser
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
 from outrider.surfaces.developer_graphql.documents import Variables
 from outrider.surfaces.developer_graphql.kinds import argument_kind, default_of
 from outrider.surfaces.developer_graphql.selections import Selected
+from outrider.tenancy.application_settings import ApplicationChanges
 from outrider.tenancy.connections import NewConnection
+from outrider.tenancy.managing_connections import ConnectionChanges
+from outrider.webhooks.managing import SubscriptionChanges
 from outrider.webhooks.subscriptions import NewSubscription
 
 Arguments = Mapping[str, Any]
@@ -140,6 +147,76 @@ def new_subscription(arguments: Arguments) -> NewSubscription:
         patterns=arguments["eventPatterns"],
         secret=arguments.get("secret"),
     )
+
+
+def subscription_changes(arguments: Arguments) -> SubscriptionChanges:
+    """Read the arguments of `updateWebhookSubscription`."""
+    return SubscriptionChanges(
+        name=arguments.get("name"),
+        target_url=arguments.get("targetUrl"),
+        patterns=arguments.get("eventPatterns"),
+    )
+
+
+def connection_changes(arguments: Arguments) -> ConnectionChanges:
+    """Read the arguments of `updatePlatformConnection`."""
+    policy, status = arguments.get("inDoubtPolicy"), arguments.get("status")
+    return ConnectionChanges(
+        name=arguments.get("name"),
+        config=arguments.get("config"),
+        in_doubt_policy=policy.lower() if policy else None,
+        status=status.lower() if status else None,
+    )
+
+
+def application_changes(arguments: Arguments) -> ApplicationChanges:
+    """Read the arguments of `updateApplication`."""
+    return ApplicationChanges(name=arguments.get("name"), config=arguments.get("config"))
+
+
+def new_platform_user(arguments: Arguments) -> NewPlatformUser:
+    """Read the arguments of `createPlatformUser`."""
+    return NewPlatformUser(
+        connection_id=arguments["platformConnectionId"],
+        external_id=arguments["externalId"],
+        user_id=arguments.get("userId"),
+        name=arguments.get("name"),
+        profile_picture_url=arguments.get("profilePictureUrl"),
+    )
+
+
+def new_schema(arguments: Arguments) -> NewEventSchema:
+    """Read the arguments of `createEventSchema`."""
+    return NewEventSchema(arguments["name"], arguments["jsonSchema"], arguments.get("description"))
+
+
+def schema_change(arguments: Arguments) -> EventSchemaChange:
+    """Read the arguments of `updateEventSchema`: what is null stays as it is."""
+    schema, description = arguments.get("jsonSchema"), arguments.get("description")
+    return EventSchemaChange(
+        schema_id=arguments.get("id"),
+        name=arguments.get("name"),
+        json_schema=UNSET if schema is None else schema,
+        description=UNSET if description is None else description,
+    )
+
+
+def new_log(arguments: Arguments) -> NewLog:
+    """Read the arguments of `createLog`; null is as good as left out."""
+    level, log_type = arguments.get("logLevel"), arguments.get("logType")
+    return NewLog(
+        message=arguments["message"],
+        level="info" if level is None else level,
+        log_type="execution" if log_type is None else log_type,
+        payload=arguments.get("payload"),
+        event_id=arguments.get("eventId"),
+    )
+
+
+def number(arguments: Arguments, name: str, otherwise: int) -> int:
+    """Read a number; null is as good as left out."""
+    found = arguments.get(name)
+    return otherwise if found is None else found
 
 
 def _object(arguments: Arguments, name: str) -> Mapping[str, object] | None:

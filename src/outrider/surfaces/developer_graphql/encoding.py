@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from outrider.core.errors import AppError
+from outrider.events.bodies import shown_time
 from outrider.messaging.values import SendResult
 from outrider.surfaces.developer_graphql.selections import Selected, Selecting
 
@@ -93,7 +94,19 @@ _ANSWER: Final[dict[str, _Field]] = {
     "message": _Field(lambda answer: answer.message, "SendMessageResult"),
     "error": _Field(lambda answer: answer.error, "SendError"),
 }
+_TEST_RESULT: Final[dict[str, _Field]] = {
+    "success": _Field(lambda check: check.is_healthy),
+    "message": _Field(lambda check: check.message),
+    "health": _Field(lambda check: check.health, "ConnectionHealth"),
+}
+_HEALTH: Final[dict[str, _Field]] = {
+    "status": _Field(lambda health: health.status),
+    "message": _Field(lambda health: health.message),
+    "lastCheckedAt": _Field(lambda health: shown_time(health.checked_at) if health.checked_at else None),
+}
 _FIELDS: Final = {
+    "PlatformConnectionTestResult": _TEST_RESULT,
+    "ConnectionHealth": _HEALTH,
     "SendMessageResult": _RESULT,
     "SendStatus": _STATUS,
     "SendError": _ERROR,

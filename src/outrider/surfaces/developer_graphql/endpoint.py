@@ -115,9 +115,7 @@ class DeveloperGraphql:
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
         try:
             if scope["method"] != "POST":
-                if scope["method"] == "GET" and playground.wants_page(header(scope, b"accept")):
-                    return _Answer(200, playground.PAGE, headers=playground.HEADERS, content_type=_HTML)
-                return _refused(405, "The API takes POST.", headers=((b"allow", b"POST"),))
+                return _not_posted(scope)
             exchange.actor = await self._recognise(scope)
             await self._count(exchange, exchange.actor)
             if not _is_json(header(scope, b"content-type")):
@@ -169,6 +167,12 @@ class DeveloperGraphql:
         else:
             data = await answer_query(self._reading, operation, call, variables)
         return _Answer(200, b'{"data":' + data.encode() + b"}")
+
+
+def _not_posted(scope: Scope) -> _Answer:
+    if scope["method"] == "GET" and playground.wants_page(header(scope, b"accept")):
+        return _Answer(200, playground.PAGE, headers=playground.HEADERS, content_type=_HTML)
+    return _refused(405, "The API takes POST.", headers=((b"allow", b"POST"),))
 
 
 def _failed(

@@ -4,17 +4,18 @@ What creates something answers with a compiled read of it. Fields run one after 
 says; the first that is refused ends the request.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import orjson
 
-from outrider.core.errors import AppError, ValidationError
+from outrider.core.errors import AppError
 from outrider.surfaces.developer_graphql import decoding
 from outrider.surfaces.developer_graphql.decoding import Arguments
 from outrider.surfaces.developer_graphql.documents import Operation, Variables
-from outrider.surfaces.developer_graphql.encoding import Encode, encoder, send_answer
+from outrider.surfaces.developer_graphql.encoding import Encode, encoder
+from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.reads import ReadPlan
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
@@ -27,12 +28,7 @@ from outrider.surfaces.developer_graphql.reading import (
 )
 from outrider.surfaces.developer_graphql.schema import SCHEMA, field_of
 from outrider.surfaces.developer_graphql.selections import Selected, Selecting
-from outrider.tenancy.actors import Actor, Scope
-
-MOST_MESSAGES: Final = 500
-
-_Run = Callable[[Operations, Actor, Arguments], Awaitable[Mapping[str, object]]]
-_Send = Callable[[Operations, Actor, Arguments], Awaitable[object]]
+from outrider.tenancy.actors import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +83,12 @@ def _step(public_url: str, selecting: Selecting, selected: Selected) -> Step:
         read_arguments = decoding.arguments_of(selected, field_of(cast("Any", SCHEMA.mutation_type), name))
     except AppError as problem:
         raise BadArgument(selected.key, problem) from None
-    if name in _CREATE:
-        scope, type_name, _ = _CREATE[name]
-        read = plan_created(public_url, selecting, type_name, selected)
-        return Step(selected, scope, read_arguments, read=read)
-    type_name, _ = _SEND[name]
-    return Step(selected, Scope.EVENTS_WRITE, read_arguments, encode=encoder(selecting, type_name, selected))
+    mutation = MUTATIONS[name]
+    if mutation.is_encoded:
+        encode = encoder(selecting, mutation.type_name, selected)
+        return Step(selected, mutation.scope, read_arguments, encode=encode)
+    read = plan_created(public_url, selecting, mutation.type_name, selected)
+    return Step(selected, mutation.scope, read_arguments, read=read)
 
 
 def _require(step: Step, call: Call) -> None:
@@ -109,10 +105,10 @@ async def _carry_out(
     try:
         arguments = step.read_arguments(variables)
         if step.encode is not None:
-            result = await _SEND[name][1](operations, call.actor, arguments)
+            result = await MUTATIONS[name].run(operations, call.actor, arguments)
             return orjson.dumps(_encoded(step.encode, result)).decode()
         if step.read is not None:
-            created = await _CREATE[name][2](operations, call.actor, arguments)
+            created = await MUTATIONS[name].run(operations, call.actor, arguments)
             return await run(reading, step.read, Call(call.actor, call.variables, created))
     except AppError as problem:
         raise BadArgument(key, problem) from problem.__cause__
@@ -123,57 +119,3 @@ def _encoded(encode: Encode, result: object) -> object:
     if isinstance(result, list):
         return [encode(item) for item in cast("list[object]", result)]
     return encode(result)
-
-
-async def _send(operations: Operations, actor: Actor, arguments: Arguments) -> object:
-    return await operations.send(actor, decoding.send_request(arguments))
-
-
-async def _send_many(operations: Operations, actor: Actor, arguments: Arguments) -> object:
-    inputs = cast("list[Arguments]", arguments["inputs"])
-    if not 1 <= len(inputs) <= MOST_MESSAGES:
-        raise ValidationError(
-            f"inputs must hold 1 to {MOST_MESSAGES} messages, not {len(inputs)}.", field="inputs"
-        )
-    requests = [decoding.send_request_or_refusal(one) for one in inputs]
-    return [send_answer(answer) for answer in await operations.send_many(actor, requests)]
-
-
-async def _cancel(operations: Operations, actor: Actor, arguments: Arguments) -> object:
-    return await operations.cancel(actor, arguments["id"])
-
-
-async def _create_event(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
-    return {"id": await operations.create_event(actor, decoding.custom_event(arguments))}
-
-
-async def _create_connection(
-    operations: Operations, actor: Actor, arguments: Arguments
-) -> Mapping[str, object]:
-    created = await operations.create_connection(actor, decoding.new_connection(arguments))
-    return {"id": created.id, "webhook_url": created.webhook_url}
-
-
-async def _create_subscription(
-    operations: Operations, actor: Actor, arguments: Arguments
-) -> Mapping[str, object]:
-    created = await operations.create_subscription(actor, decoding.new_subscription(arguments))
-    return {"id": created.id, "secret": created.secret}
-
-
-async def _mark_read(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
-    await operations.mark_conversation_read(actor, arguments["id"], arguments.get("upToEventId"))
-    return {"id": arguments["id"]}
-
-
-_SEND: Final[Mapping[str, tuple[str, _Send]]] = {
-    "sendMessage": ("SendMessageResult", _send),
-    "sendMessages": ("SendMessageAnswer", _send_many),
-    "cancelMessage": ("SendMessageResult", _cancel),
-}
-_CREATE: Final[Mapping[str, tuple[Scope, str, _Run]]] = {
-    "createEvent": (Scope.EVENTS_WRITE, "Event", _create_event),
-    "markConversationRead": (Scope.EVENTS_WRITE, "Conversation", _mark_read),
-    "createPlatformConnection": (Scope.ALL, "PlatformConnection", _create_connection),
-    "createWebhookSubscription": (Scope.ALL, "WebhookSubscription", _create_subscription),
-}

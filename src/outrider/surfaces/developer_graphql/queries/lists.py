@@ -55,33 +55,42 @@ class DeliverySource:
 
     def page(self, row: str) -> str:
         """Give `from …` with the deliveries between the cursors."""
-        way = self.window.way
-        queued, ended, either = (self.statement.alias(letter) for letter in "qdw")
-        state = (
-            f"case when {queued}.state = 'held' then 'HELD' when {queued}.attempts > 0 then 'RETRYING' "
-            "else 'PENDING' end"
-        )
-        waiting = (
-            f"select {queued}.id, {queued}.event_id, {queued}.target_id, {state} as state, null::text as reason, "
-            f"coalesce({queued}.due_at, uuid_extract_timestamp({queued}.id)) as due_at, "
-            f"null::timestamptz as finished_at {self._scan('delivery_queue', queued, state)}"
-        )
-        finished = (
-            f"select {ended}.id, {ended}.event_id, {ended}.target_id, upper({ended}.state) as state, "
-            f"{ended}.reason, null::timestamptz as due_at, {ended}.finished_at "
-            f"{self._scan('deliveries', ended, f'upper({ended}.state)')}"
+        either, way = self.statement.alias("w"), self.window.way
+        conditions = [*self.conditions, *self.window.bounds]
+        both = delivery_rows(
+            self.statement, conditions, self.state, f"order by {{row}}.id {way} limit {PAGE_LIMIT}"
         )
         return (
-            f"from (select {either}.* from (({waiting}) union all ({finished})) {either} "  # noqa: S608
+            f"from (select {either}.* from ({both}) {either} "  # noqa: S608
             f"order by {either}.id {way} limit {PAGE_LIMIT}) {row} order by {row}.id {way}"
         )
 
-    def _scan(self, table: str, row: str, state: str) -> str:
-        conditions = [f"{row}.kind = 'webhook'", *[one.replace("{row}", row) for one in self.conditions]]
-        if self.state is not None:
-            conditions.append(f"{state} = {self.state}")
-        scan = self.statement.scan(table, row, *conditions, *self.window.behind(row))
-        return f"{scan} order by {row}.id {self.window.way} limit {PAGE_LIMIT}"
+
+def delivery_rows(statement: Statement, conditions: Sequence[str], state: str | None, tail: str = "") -> str:
+    """Select deliveries from the queue and from what has ended; conditions and tail speak of `{row}`."""
+    queued, ended = statement.alias("q"), statement.alias("d")
+    queued_state = (
+        f"case when {queued}.state = 'held' then 'HELD' when {queued}.attempts > 0 then 'RETRYING' "
+        "else 'PENDING' end"
+    )
+
+    def scan(table: str, row: str, shown: str) -> str:
+        stands = [] if state is None else [f"{shown} = {state}"]
+        written = [one.replace("{row}", row) for one in conditions]
+        found = statement.scan(table, row, f"{row}.kind = 'webhook'", *stands, *written)
+        return f"{found} {tail.replace('{row}', row)}"
+
+    waiting = (
+        f"select {queued}.id, {queued}.event_id, {queued}.target_id, {queued_state} as state, null::text as reason, "
+        f"coalesce({queued}.due_at, uuid_extract_timestamp({queued}.id)) as due_at, "
+        f"null::timestamptz as finished_at {scan('delivery_queue', queued, queued_state)}"
+    )
+    finished = (
+        f"select {ended}.id, {ended}.event_id, {ended}.target_id, upper({ended}.state) as state, "
+        f"{ended}.reason, null::timestamptz as due_at, {ended}.finished_at "
+        f"{scan('deliveries', ended, f'upper({ended}.state)')}"
+    )
+    return f"({waiting}) union all ({finished})"
 
 
 def users(compiling: Compiling, given: Mapping[str, Given]) -> PeopleSource:

@@ -5,9 +5,10 @@ from typing import Final
 
 import orjson
 
-from outrider.surfaces.developer_graphql.queries import event_lists, events
+from outrider.surfaces.developer_graphql.queries import created, event_lists, events, lists
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
 from outrider.surfaces.developer_graphql.queries.conversations import CONVERSATION_FIELDS
+from outrider.surfaces.developer_graphql.queries.event_schemas import EVENT_SCHEMA, EVENT_SCHEMA_VERSION
 from outrider.surfaces.developer_graphql.queries.nested_pages import nested_page
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
@@ -87,6 +88,14 @@ def user(compiling: Compiling, user_id: str, selected: Selected) -> Text:
     return compiling.one("User", "users", condition, selected)
 
 
+def delivery(compiling: Compiling, delivery_id: str, selected: Selected) -> Text:
+    """Write a delivery, waiting or ended, given an expression for its id, or null."""
+    row = compiling.statement.alias("w")
+    body = joined(compiling.written("WebhookDelivery", row, selected))
+    rows = lists.delivery_rows(compiling.statement, [f"{{row}}.id = {delivery_id}"], None)
+    return [Sql(f"coalesce((select {body} from ({rows}) {row} limit 1), 'null')")]  # noqa: S608
+
+
 def _target_user(compiling: Compiling, row: str, selected: Selected) -> Text:
     found = joined(user(compiling, f"{row}.target_id", selected))
     return [Sql(f"case when {row}.target_type = 'user' then {found} else 'null' end")]
@@ -133,6 +142,10 @@ def _webhook_url(compiling: Compiling, row: str, _selected: Selected) -> Text:
     return [Sql(f"coalesce(to_json({told})::text, {joined(masked)})")]
 
 
+def _health(compiling: Compiling, row: str, selected: Selected) -> Text:
+    return compiling.written("ConnectionHealth", row, selected)
+
+
 def _secret(compiling: Compiling, _row: str, _selected: Selected) -> Text:
     if not compiling.is_created:
         return ["null"]
@@ -148,9 +161,16 @@ _CONNECTION: Final[Fields] = {
     "status": _column(plain, "status"),
     "webhookUrl": _webhook_url,
     "config": _config,
+    "health": _health,
     "inDoubtPolicy": _expression(plain, "upper({row}.in_doubt_policy)"),
     "accountId": _column(plain, "account_id"),
     "createdAt": _column(moment, "created_at"),
+}
+
+_HEALTH: Final[Fields] = {
+    "status": _expression(plain, "coalesce({row}.health_status, 'unknown')"),
+    "message": _column(optional, "health_message"),
+    "lastCheckedAt": _column(optional_moment, "health_checked_at"),
 }
 
 _APPLICATION: Final[Fields] = {
@@ -257,8 +277,26 @@ _ATTEMPT: Final[Fields] = {
     "retryAt": _column(optional_moment, "retry_at"),
 }
 
+_LOG: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
+    "message": _column(escaped, "message"),
+    "logLevel": _column(plain, "level"),
+    "logType": _column(escaped, "log_type"),
+    "payload": _column(optional_json, "payload"),
+    "eventId": _column(optional_id, "event_id"),
+    "event": _scoped(Scope.EVENTS_READ, _one("Event", "events", "{row}.id = {from}.event_id")),
+}
+
 FIELDS: Final[Mapping[str, Fields]] = {
     "Application": _APPLICATION,
+    "ConnectionHealth": _HEALTH,
+    "EventSchema": EVENT_SCHEMA,
+    "EventSchemaVersion": EVENT_SCHEMA_VERSION,
+    "LinkCode": created.LINK_CODE,
+    "LinkCodeActivation": created.LINK_CODE_ACTIVATION,
+    "UserMerge": created.USER_MERGE,
+    "Log": _LOG,
     "PlatformConnection": _CONNECTION,
     "PlatformUser": _PLATFORM_USER,
     "User": _USER,

@@ -1,6 +1,6 @@
 """The operators of filters over texts and moments, whatever they are of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -25,14 +25,45 @@ def text_value(statement: Statement, given: Mapping[str, Given], name: str) -> s
     return statement.value(value, "text[]", _texts) if name == "in" else statement.value(value, "text", _text)
 
 
-def text_conditions(statement: Statement, given: Mapping[str, Given], text: str) -> list[str]:
-    """Write conditions on a text that may be null: then none holds."""
+def text_conditions(
+    statement: Statement, given: Mapping[str, Given], text: str, *, is_nullable: bool = False
+) -> list[str]:
+    """Write conditions on a text; where it is null none holds."""
     found: list[str] = []
     for name, template in TEXT_OPERATORS.items():
         value = text_value(statement, given, name)
         if value is not None:
-            found.append(f"coalesce({template.replace('{text}', text).replace('{value}', value)}, false)")
+            written = template.replace("{text}", text).replace("{value}", value)
+            found.append(f"coalesce({written}, false)" if is_nullable else written)
     return found
+
+
+def nested_conditions(filters: Mapping[str, Given], simple: Callable[[str, Given], list[str]]) -> list[str]:
+    """Write filters with `and`, `or` and `not` in them; what is simple must not be null."""
+    found: list[str] = []
+    for name, given in filters.items():
+        match name:
+            case "and":
+                for part in cast("Sequence[Mapping[str, Given]]", given):
+                    found += nested_conditions(part, simple)
+            case "or":
+                parts = [
+                    _all(nested_conditions(part, simple))
+                    for part in cast("Sequence[Mapping[str, Given]]", given)
+                ]
+                found.append(" or ".join(parts) or "false")
+            case "not":
+                part = cast("Mapping[str, Given]", given)
+                found.append(f"not {_all(nested_conditions(part, simple))}")
+            case _:
+                found += simple(name, given)
+    return [f"({one})" for one in found]
+
+
+def is_one(statement: Statement, given: Mapping[str, Given], column: str) -> list[str]:
+    """Write the condition of a filter over ids on a column that is never null."""
+    wanted = operand(given, "equals")
+    return [] if wanted is None else [f"{column} = {statement.value(wanted, 'uuid')}"]
 
 
 def moment_conditions(
@@ -73,6 +104,10 @@ def _next(moment: datetime) -> datetime:
         return moment + timedelta(milliseconds=1)
     except OverflowError:
         return moment
+
+
+def _all(conditions: Sequence[str]) -> str:
+    return f"({' and '.join(conditions) or 'true'})"
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,14 @@ from typing import Final, cast
 from outrider.core.errors import AppError
 from outrider.events.event_names import event_type_id
 from outrider.surfaces.developer_graphql.arguments import Given, Operand, operand
-from outrider.surfaces.developer_graphql.queries import conversations, event_lists, lists, nodes
+from outrider.surfaces.developer_graphql.queries import (
+    conversations,
+    event_lists,
+    event_schemas,
+    lists,
+    log_lists,
+    nodes,
+)
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
 from outrider.surfaces.developer_graphql.queries.provenance import provenance
@@ -72,8 +79,17 @@ def compile_created(compiling: Compiling, type_name: str, selected: Selected) ->
 
 
 def _created(compiling: Compiling, type_name: str, created: str, selected: Selected) -> list[str]:
-    if type_name == "Conversation":
-        return conversations.conversation(compiling, created, selected)
+    match type_name:
+        case "Conversation":
+            return conversations.conversation(compiling, created, selected)
+        case "EventSchema":
+            return event_schemas.event_schema(compiling, created, selected)
+        case "WebhookDelivery":
+            return nodes.delivery(compiling, created, selected)
+        case _ if type_name not in _TABLES:
+            return compiling.written(type_name, "", selected)
+        case _:
+            pass
     return compiling.one(type_name, _TABLES[type_name], f"{{row}}.id = {created}", selected)
 
 
@@ -160,7 +176,15 @@ def _conversation(compiling: Compiling, columns: Columns, field: Selected) -> li
     return _column(columns, conversations.conversation_by_id(compiling, wanted, field))
 
 
+def _delivery(compiling: Compiling, columns: Columns, field: Selected) -> list[Piece]:
+    compiling.require(Scope.EVENTS_READ)
+    wanted = cast("Operand", operand(compiling.arguments("Query", field), "id"))
+    return _column(columns, nodes.delivery(compiling, compiling.statement.value(wanted, "uuid"), field))
+
+
 _TABLES: Final = {
+    "Application": "applications",
+    "Log": "logs",
     "PlatformConnection": "connections",
     "PlatformUser": "platform_users",
     "User": "users",
@@ -181,5 +205,14 @@ _ROOTS: Final[Mapping[str, _Root]] = {
     "provenance": lambda compiling, columns, field: _column(columns, provenance(compiling, field)),
     "conversations": _page("Conversation", conversations.conversations),
     "conversation": _conversation,
+    "eventSchemas": lambda compiling, columns, field: _column(
+        columns, event_schemas.event_schemas(compiling, field)
+    ),
+    "eventSchema": lambda compiling, columns, field: _column(
+        columns, event_schemas.event_schema_by_id(compiling, field)
+    ),
+    "logs": _page("Log", log_lists.logs),
+    "webhookSubscription": _by_id("WebhookSubscription", Scope.EVENTS_READ, " and {row}.status <> 'deleted'"),
+    "webhookDelivery": _delivery,
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),
 }

@@ -27,6 +27,9 @@ _TABLES: Final[Mapping[str, str]] = {
     "deliveries": _BY_APPLICATION,
     "attempts": _BY_APPLICATION,
     "fan_outs": _BY_APPLICATION,
+    "event_schemas": _BY_APPLICATION,
+    "event_schema_versions": _BY_APPLICATION,
+    "logs": _BY_APPLICATION,
     "applications": "{alias}.id = $1 and {alias}.organisation_id = {organisation}",
     "accounts": "{alias}.organisation_id = {organisation}",
 }
@@ -103,6 +106,10 @@ class Statement:
     def created(self, name: str, sql_type: str) -> str:
         """Give the parameter for what only the operation before the read knows."""
         return self._want(lambda call: (call.created or {}).get(name), sql_type)
+
+    def derived(self, parameter: Parameter, sql_type: str) -> str:
+        """Give the parameter for what follows from the request as a whole."""
+        return self._want(parameter, sql_type)
 
     def finish(self, sql: str) -> str:
         """Number the parameters that the text uses."""

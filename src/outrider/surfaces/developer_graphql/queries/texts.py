@@ -23,13 +23,13 @@ def joined(text: Iterable[str]) -> str:
     for part in text:
         if isinstance(part, Sql):
             if literal:
-                parts.append(_quoted(literal))
+                parts.append(quoted(literal))
                 literal = ""
             parts.append(part)
         else:
             literal += part
     if literal or not parts:
-        parts.append(_quoted(literal))
+        parts.append(quoted(literal))
     return " || ".join(parts)
 
 
@@ -38,7 +38,8 @@ def exists(scan: str) -> str:
     return f"coalesce((select true {scan} limit 1), false)"
 
 
-def _quoted(literal: str) -> str:
+def quoted(literal: str) -> str:
+    """Write a text of ours as a literal of SQL."""
     return "'" + literal.replace("'", "''") + "'::text"
 
 
