@@ -81,6 +81,11 @@ DAMAGE = {
         "platform's id that does not lead to its message",
         f"update external_messages set event_id = {OTHER} where event_id = {MESSAGE}",
     ),
+    "a delivery tried again and lost": (
+        "delivery that was put back and got lost",
+        f"""insert into reopened_deliveries (application_id, id, attempts, state, finished_at)
+        select application_id, {OTHER}, 1, 'failed', now() from messages where id = {MESSAGE}""",
+    ),
     "a fan-out never released": (
         "unreleased fan-out of an attempted message",
         f"""insert into fan_outs select application_id, 1, id, 'message.outbound', null, true, {OTHER}

@@ -167,6 +167,11 @@ BROKEN = {
         select f.application_id, f.event_id as id from fan_outs f
         join messages m on m.application_id = f.application_id and m.id = f.event_id
         where f.is_held and m.state > 0 limit 100""",
+    "delivery that was put back and got lost": """
+        select r.application_id, r.id from reopened_deliveries r
+        where not exists (select from delivery_queue q where q.application_id = r.application_id and q.id = r.id)
+          and not exists (select from deliveries d where d.application_id = r.application_id and d.id = r.id)
+        limit 100""",
 }
 
 
