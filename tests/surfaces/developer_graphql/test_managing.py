@@ -41,7 +41,7 @@ async def person(client: Client, connection: dict[str, Any], external_id: str) -
 
 async def test_a_failed_message_is_sent_again(client: Client) -> None:
     connection = await client.connect("SMS", "sandbox", {})
-    failed = await client.send(connection["id"], "+14155550404", "FAILME")
+    failed = await client.send(connection["id"], "+12025550104")
     sent = await client.send(connection["id"], "+14155550000")
     again = "mutation($id: UUID!) { resendMessage(id: $id) { id status { state } } }"
     resolve = "mutation($id: UUID!) { resolveMessage(id: $id, outcome: SENT) { id } }"

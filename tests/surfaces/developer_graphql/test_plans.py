@@ -18,6 +18,16 @@ EVERYTHING = """query($type: String, $after: String, $first: Int, $filters: Even
     edges { cursor node { id @include(if: $with) eventType } } }
   users { totalCount edges { node { id platformUsers { id } } } }
   webhookDeliveries { edges { node { id attempts { number } } } }
+  people: platformUsers(last: 3, filters: { name: { contains: "n" } }) {
+    edges { node { id events(first: 2, filters: { hasEdge: { edgeType: "sent_by" } }) {
+      totalCount pageInfo { endCursor } edges { node { id eventTypeId } } } } } }
+  conversations { edges { cursor node { id unreadCount participants { id } lastMessage { id } } } }
+  provenance(eventId: "00000000-0000-7000-8000-000000000000") { nodes { event { id } } links { edgeType } }
+  found: events(filters: { status: { equals: "failed" }, externalMessageId: { equals: "x" },
+    recipientExternalId: { in: ["x"] }, originEventId: { equals: "00000000-0000-7000-8000-000000000000" } }) {
+      edges { node { id } } }
+  eventSchemas { id versions { version } }
+  logs(filters: { logLevel: { equals: "info" } }) { edges { node { id event { id } } } }
 }"""
 
 
@@ -107,7 +117,8 @@ async def test_every_table_is_tied_to_the_tenant(recorded: tuple[Stage, list[str
     tables = statements[0].split(" from ")[1:]
 
     for table in tables:
-        if not table.startswith("("):
+        # brackets hold a query of their own; arrays and steps of a walk come from such
+        if not table.startswith(("(", "unnest(", "walk")):
             name, alias, _, wall, *_ = table.split()
             assert wall in {f"{alias}.application_id", f"{alias}.organisation_id", f"{alias}.id"}, (
                 name,

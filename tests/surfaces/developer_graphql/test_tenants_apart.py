@@ -2,6 +2,7 @@
 
 import base64
 from typing import Any
+from uuid import uuid5
 
 import pytest
 
@@ -17,11 +18,22 @@ MISSING = "00000000-0000-7000-8000-000000000000"
         ("user", "users"),
         ("platformUser", "platform_users"),
         ("platformConnection", "connections"),
+        ("webhookSubscription", "subscriptions"),
+        ("webhookDelivery", "deliveries"),
+        ("webhookDelivery", "delivery_queue"),
+        ("eventSchema", "event_schemas"),
     ],
 )
 async def test_a_foreign_id_is_a_missing_one(stage: Stage, field: str, table: str) -> None:
     document = f"query($id: UUID!) {{ found: {field}(id: $id) {{ id }} }}"
-    (foreign, *_), (own, *_) = stage.world.ids(table, stage.stranger), stage.world.ids(table, stage.tenant)
+    foreign, own = [
+        next(
+            str(row["id"])
+            for row in stage.world.rows(table, tenant)
+            if row.get("kind") != "message" and row.get("status") != "deleted"
+        )
+        for tenant in (stage.stranger, stage.tenant)
+    ]
 
     assert await stage.ask(document, {"id": own}) == {"found": {"id": own}}
     assert (
@@ -32,8 +44,54 @@ async def test_a_foreign_id_is_a_missing_one(stage: Stage, field: str, table: st
 
 
 @pytest.mark.parametrize(
+    ("field", "table"),
+    [
+        ("conversation(id: $id) { id }", "platform_users"),
+        ("provenance(eventId: $id) { isComplete }", "events"),
+    ],
+)
+async def test_what_is_derived_of_a_foreign_thing_is_nothing(stage: Stage, field: str, table: str) -> None:
+    document = f"query($id: UUID!) {{ found: {field} }}"
+    found = [await stage.ask(document, {"id": one}) for one in stage.world.ids(table, stage.stranger)]
+    own = [await stage.ask(document, {"id": one}) for one in stage.world.ids(table, stage.tenant)]
+
+    assert all(one == {"found": None} for one in found)
+    assert any(one != {"found": None} for one in own)
+
+
+async def test_a_built_in_schema_of_another_application_is_none_of_ours(stage: Stage) -> None:
+    document = "query($id: UUID!) { eventSchema(id: $id) { name } }"
+    own, foreign = [
+        await stage.ask(document, {"id": str(uuid5(tenant.application_id, "message.inbound"))})
+        for tenant in (stage.tenant, stage.stranger)
+    ]
+
+    assert own == {"eventSchema": {"name": "message.inbound"}}
+    assert foreign == {"eventSchema": None}
+
+
+@pytest.mark.parametrize(
     ("document", "table", "column"),
     [
+        ("query($id: UUID) { logs(eventId: $id) { edges { node { id } } } }", "events", "id"),
+        ("query($id: UUID) { webhookDeliveries(eventId: $id) { edges { node { id } } } }", "events", "id"),
+        (
+            "query($id: UUID) { conversations(platformConnectionId: $id) { edges { node { id } } } }",
+            "connections",
+            "id",
+        ),
+        (
+            """query($id: UUID) { events(filters: { originEventId: { equals: $id } }) {
+              totalCount edges { node { id } } } }""",
+            "events",
+            "id",
+        ),
+        (
+            """query($id: UUID) { platformUsers(filters: { userId: { equals: $id } }) {
+              totalCount edges { node { id } } } }""",
+            "users",
+            "id",
+        ),
         (
             "query($id: UUID) { platformUsers(platformConnectionId: $id) { totalCount edges { node { id } } } }",
             "connections",
