@@ -1,3 +1,5 @@
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -114,10 +116,38 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"outrider {metadata.version('outrider')}\n"
 
 
+def test_no_words_at_all_show_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert re.findall(r"^    (\w+) ", shown, re.MULTILINE) == [
+        "serve", "dev", "bootstrap", "migrate", "verify", "doctor", "keys", "listen",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["serve", "dev", "listen"])
+async def test_an_address_that_cannot_be_had_is_told_before_anything_is_made(
+    tmp_path: Path, command: str
+) -> None:
+    shell = Shell(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        taken = await shell.run(command, "--port", port)
+    elsewhere = await shell.run(command, "--host", "192.0.2.1", "--port", "0")
+
+    assert taken.err.startswith(f"Cannot listen on port {port} of 127.0.0.1: it is taken")
+    assert "no such address" in elsewhere.err
+    assert [(ended.status, ended.out, ended.err.count("\n")) for ended in (taken, elsewhere)] == [
+        (1, "", 1)
+    ] * 2
+    assert not shell.data_dir.exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["dance"],
         ["serve", "--role", "cook"],
         ["keys"],

@@ -21,6 +21,7 @@ from outrider.core.database.migrating import SchemaMismatch
 from outrider.core.database.pools import UnsafeServer
 from outrider.core.errors import AppError
 from outrider.core.sealing import SealBroken
+from outrider.core.sockets import CannotListen
 
 Run: TypeAlias = Callable[[Arguments], Awaitable[int]]
 
@@ -29,14 +30,18 @@ _INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    arguments = build_parser().parse_args(argv, Arguments())
+    parser = build_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    arguments = parser.parse_args(argv, Arguments())
     run = cast("Run", importlib.import_module(f"outrider.cli.{arguments.command}").run)
     try:
         return uvloop.run(_awaited(run, arguments))
     except ConfigError as error:
         _tell("The settings cannot be used:", *(f"  {problem}" for problem in error.problems))
         return 2
-    except (SchemaMismatch, UnsafeServer, EmbeddedPostgresError, SealBroken) as error:
+    except (CannotListen, SchemaMismatch, UnsafeServer, EmbeddedPostgresError, SealBroken) as error:
         _tell(str(error))
     except AppError as error:
         _tell(error.message if error.__cause__ is None else f"{error.message} ({error.__cause__})")
