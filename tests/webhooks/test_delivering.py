@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 import pytest
 
+from outrider.core.errors import Unavailable
 from outrider.core.outgoing import FailureKind, HttpAnswer, HttpFailure
 from outrider.events.creating import EdgeRequest, NewCustomEvent, create_event
 from outrider.events.values import NodeType
@@ -20,6 +21,7 @@ from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks import delivering
 from outrider.webhooks.signing import verify_outeract, verify_standard
+from outrider.webhooks.subscription_directory import SubscriptionDirectory
 from outrider.webhooks.subscriptions import (
     pause_subscription,
     resume_subscription,
@@ -270,6 +272,62 @@ async def test_an_endpoint_that_is_not_there_fails(
     (_, _, status, detail), *_ = await attempts(database, event_id)
     assert status is None
     assert str(detail).startswith("connect")
+
+
+async def test_faults_of_our_own_database_use_up_no_attempt(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outrider.dispatch.dispatcher._NO_DATABASE_RETRY_SECONDS", 0.05)
+    await subscribe(process, tenant, f"{sink.url}/hook", "*")
+    sink.will_answer("/hook", 500)
+    get, faults = process.subscriptions.get, [Unavailable(), OSError()] * 5
+
+    async def get_badly(*arguments: UUID) -> object:
+        if faults:
+            raise faults.pop()
+        return await get(*arguments)
+
+    monkeypatch.setattr(SubscriptionDirectory, "get", lambda _, *arguments: get_badly(*arguments))
+    event_id = await tell(process, tenant)
+    assert await ended(database, event_id) == ("succeeded", None, 2)
+    assert [row[:2] for row in await attempts(database, event_id)] == [(1, "failed"), (2, "succeeded")]
+
+
+async def test_a_bug_of_our_own_ends_with_the_schedule_and_is_not_held_against_the_endpoint(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = await subscribe(process, tenant, f"{sink.url}/hook", "*")
+
+    async def post_badly(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(delivering.WebhookHandler, "_post", post_badly)
+    event_id = await tell(process, tenant)
+    assert await ended(database, event_id) == ("failed", "retries_exhausted", 4)
+    assert {row[1:] for row in await attempts(database, event_id)} == {
+        ("broken", None, "internal error (ZeroDivisionError)")
+    }
+    assert not await database.fetchval("select failing_since from subscriptions where id = $1", subscription)
+
+
+async def test_a_secret_that_cannot_be_opened_puts_deliveries_off_until_it_can(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database
+) -> None:
+    subscription = await subscribe(process, tenant, f"{sink.url}/hook", "*")
+    sealed = await database.fetchval("select sealed_secret from subscriptions where id = $1", subscription)
+    change = "update subscriptions set sealed_secret = $2 where id = $1"
+    await database.execute(change, subscription, sealed[:-1] + b"?")
+    event_id = await tell(process, tenant)
+
+    async def was_tried() -> bool:
+        return bool(await database.fetchval("select count(*) from attempts where result = 'broken'"))
+
+    await until(was_tried)
+    assert not sink.heard
+    await database.execute(change, subscription, sealed)
+    process.subscriptions.clear()
+    assert (await ended(database, event_id))[0] == "succeeded"
+    assert is_signed(sink.heard[0])
 
 
 async def test_an_answer_that_cannot_be_stored_is_shown(

@@ -13,7 +13,7 @@ from time import monotonic
 from uuid import UUID
 
 from outrider.core import log
-from outrider.core.database.faults import STATEMENT_FAULTS
+from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import time_of
@@ -244,7 +244,7 @@ class Dispatcher:
 def _broken(work: Work, error: Exception, now: datetime) -> Ended:
     """A handler failed by itself: the work stays as it is and comes back; no attempt of its schedule is used up."""
     row = work.row
-    is_database = isinstance(error, (Unavailable, *STATEMENT_FAULTS)) and not isinstance(error, TimeoutError)
+    is_database = isinstance(error, (Unavailable, *DATABASE_FAULTS)) and not isinstance(error, TimeoutError)
     seconds = _NO_DATABASE_RETRY_SECONDS if is_database else _broken_seconds(work, now)
     outcome = DeliveryOutcome(
         shard=row.shard,

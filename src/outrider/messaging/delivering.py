@@ -32,10 +32,14 @@ from outrider.platforms.registry import Registry
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 
 SANDBOX = "sandbox"
+_BROKEN = "broken"
 # Together with an adapter's own limit these stay below the dispatcher's limit of an attempt.
 _PREPARE_SECONDS = 1.2
 _FIND_SECONDS = 2.5
 _UNMARKED_SECONDS = 2.0
+_UNREADABLE_SECONDS = 60.0
+# Who is asked again and again to come back at once takes longer in the end: a message's attempts stay countable.
+_LONGEST_EXTRA_SECONDS = 10.0
 # Far enough for "until somebody decides", and still a time that every client can read.
 _FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -64,8 +68,19 @@ class MessageHandler:
     async def attempt(self, work: Work) -> Ended:
         """Call the provider once and turn its outcome into what to record."""
         started_at, began = self.ids.now(), monotonic()
-        cargo, entry = await self._prepared(work)
-        outcome = await self._outcome(work, cargo, entry)
+        cargo = work.cargo if isinstance(work.cargo, OutboundCargo) else None
+        entry: ConnectionEntry | None = None
+        try:
+            cargo, entry = await self._prepared(work)
+            outcome = await self._outcome(work, cargo, entry)
+        except (Unavailable, *DATABASE_FAULTS):
+            # no attempt was made, and none is counted
+            raise
+        except Exception as error:  # noqa: BLE001 -- a bug before the call: the message ends with its lifetime
+            log.exception("message.broken", error, event_id=work.row.event_id)
+            attempt = Attempt(work, cargo, started_at, round((monotonic() - began) * 1000))
+            detail = f"internal error ({type(error).__name__})"
+            return await self._postponed(attempt, entry, None, detail, result=_BROKEN, pause=None)
         attempt = Attempt(work, cargo, started_at, round((monotonic() - began) * 1000))
         _log(attempt, entry, outcome)
         return await self._ended(attempt, entry, outcome)
@@ -88,6 +103,11 @@ class MessageHandler:
             return Rejected(FailureCode.UNKNOWN, "The message is no longer in the log.")
         if entry is None or not entry.is_active:
             return Rejected(FailureCode.ACCOUNT_ERROR, "The connection was deleted or disabled.")
+        if not entry.is_readable and work.row.state != "started":
+            detail = (
+                "The connection's credentials cannot be opened: the master key that sealed them is missing."
+            )
+            return Deferred(_UNREADABLE_SECONDS, detail, pauses_connection=True)
         adapter = self._adapter(cargo, entry)
         if adapter is None:
             return Rejected(FailureCode.ACCOUNT_ERROR, f"The provider {entry.provider} is not installed.")
@@ -142,13 +162,14 @@ class MessageHandler:
         result: str,
         pause: float | None,
     ) -> Ended:
-        wait = (
-            retry_after if retry_after is not None else recording.retry_seconds(attempt.work.row.attempts + 1)
-        )
-        due_at = self.ids.now() + timedelta(seconds=wait)
+        due_at = self.ids.now() + timedelta(seconds=wait_seconds(retry_after, attempt.work.row.attempts))
         if await self._is_too_late(attempt, entry, due_at):
             return Ended(recording.failed(self.ids, attempt, FailureCode.EXPIRED, detail, result=result))
-        append = recording.postponed(attempt, due_at, detail, result=result)
+        if result == _BROKEN:
+            # what may have been sent already keeps its mark, and the webhooks wait for a real attempt
+            attempt = replace(attempt, cargo=None)
+        next_state = None if result == _BROKEN else "ready"
+        append = recording.postponed(attempt, due_at, detail, result=result, next_state=next_state)
         return Ended(append, retry_at=due_at, pause_seconds=pause, is_target_at_fault=False)
 
     async def _is_too_late(self, attempt: Attempt, entry: ConnectionEntry | None, due_at: datetime) -> bool:
@@ -160,6 +181,13 @@ class MessageHandler:
         # an old one may have been scheduled
         first = await cross_tenant.select_first_attempt(self.pool, row.application_id, row.id)
         return due_at >= lifetime_end(row, first or attempt.started_at, hours)
+
+
+def wait_seconds(retry_after: float | None, attempts: int) -> float:
+    """How long to wait: as long as the provider asked, else by the schedule."""
+    if retry_after is None:
+        return recording.retry_seconds(attempts + 1)
+    return max(retry_after, min(float(attempts), _LONGEST_EXTRA_SECONDS))
 
 
 def _as_seen_by(adapter: Adapter, entry: ConnectionEntry) -> ConnectionEntry:
@@ -185,7 +213,7 @@ async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) ->
 
 async def _found(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) -> Sent | Rejected | None:
     """What the provider says became of an attempt, None if it cannot tell."""
-    if Capability.FIND_OUTCOME not in adapter.manifest.capabilities:
+    if Capability.FIND_OUTCOME not in adapter.manifest.capabilities or not entry.is_readable:
         return None
     try:
         async with asyncio.timeout(_FIND_SECONDS):

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -15,6 +15,7 @@ import orjson
 from outrider.core import log
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
+from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
 from outrider.dispatch.values import Ended, QueueRow, Work
@@ -92,6 +93,16 @@ class WebhookHandler:
 
     async def attempt(self, work: Work) -> Ended:
         """Post once and turn the answer into what to record."""
+        try:
+            return await self._attempted(work)
+        except (Unavailable, *DATABASE_FAULTS):
+            # no attempt was made, and none is counted
+            raise
+        except Exception as error:  # noqa: BLE001 -- a bug of ours: the schedule ends this delivery, too
+            log.exception("webhook.broken", error, delivery_id=work.row.id)
+            return self._put_off(work, f"internal error ({type(error).__name__})")
+
+    async def _attempted(self, work: Work) -> Ended:
         row = work.row
         frozen = work.cargo
         if not isinstance(frozen, _Frozen):
@@ -100,6 +111,8 @@ class WebhookHandler:
         reason = _reason_to_drop(entry, frozen)
         if reason is not None or entry is None or not isinstance(frozen, _Frozen):
             return _dropped(work, reason or "gone", self.ids.now())
+        if not entry.secrets:
+            return self._put_off(work, "the secret that signs cannot be opened: its master key is missing")
         started_at, began = self.ids.now(), monotonic()
         answer = await self._post(work, entry, frozen)
         duration_ms = round((monotonic() - began) * 1000)
@@ -140,7 +153,6 @@ class WebhookHandler:
         started_at: datetime,
         duration_ms: int,
     ) -> Ended:
-        row = work.row
         outcome = _outcome(work, started_at, duration_ms, answer)
         if _is_success(answer):
             if entry.failing_since is not None:
@@ -152,12 +164,26 @@ class WebhookHandler:
             await self._remember(entry, is_failing=True)
         elif self.ids.now() - entry.failing_since > timedelta(days=_FAILING_DAYS):
             return await self._disabled(work, outcome, f"nothing but failures for {_FAILING_DAYS} days")
-        if row.attempts >= len(RETRY_SECONDS):
-            failed = outcome._replace(result="failed", final_state="failed", reason="retries_exhausted")
-            return Ended(_append(work, failed), is_target_at_fault=True)
-        due_at = self.ids.now() + _retry_after(row.attempts)
-        append = _append(work, outcome._replace(result="failed", next_state="ready", due_at=due_at))
-        return Ended(append, retry_at=due_at, pause_seconds=_pause_of(answer), is_target_at_fault=True)
+        return replace(
+            self._scheduled(work, outcome._replace(result="failed")),
+            pause_seconds=_pause_of(answer),
+            is_target_at_fault=True,
+        )
+
+    def _put_off(self, work: Work, detail: str) -> Ended:
+        """The fault is ours: it counts on the schedule and not against the endpoint."""
+        outcome = _outcome(work, self.ids.now(), 0, None)
+        return self._scheduled(work, outcome._replace(result="broken", detail=detail))
+
+    def _scheduled(self, work: Work, outcome: DeliveryOutcome) -> Ended:
+        """Once more later, until the schedule is at its end."""
+        attempts = work.row.attempts
+        if attempts >= len(RETRY_SECONDS):
+            failed = outcome._replace(final_state="failed", reason="retries_exhausted")
+            return Ended(_append(work, failed))
+        due_at = self.ids.now() + _retry_after(attempts)
+        append = _append(work, outcome._replace(next_state="ready", due_at=due_at))
+        return Ended(append, retry_at=due_at)
 
     async def _disabled(self, work: Work, outcome: DeliveryOutcome, reason: str) -> Ended:
         row = work.row

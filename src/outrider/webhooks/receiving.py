@@ -16,7 +16,7 @@ import orjson
 from outrider.core import log
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
-from outrider.core.errors import NotFound, Unauthorized
+from outrider.core.errors import NotFound, Unauthorized, Unavailable
 from outrider.core.hashing import hash_secret, secrets_equal
 from outrider.core.ids import IdClock, time_of
 from outrider.core.metrics import Metrics
@@ -100,6 +100,9 @@ async def receive_for(
     context: ReceivingContext, entry: ConnectionEntry, adapter: Adapter | None, request: InboundRequest
 ) -> WebhookAnswer:
     """Take in a webhook whose address is known to be right, as this adapter reads it."""
+    if not entry.is_readable:
+        # without its secrets nothing can be verified: the platform sends again until they are back
+        raise Unavailable("The connection's credentials cannot be opened.")
     if adapter is None or not adapter.verify(request, entry.context):
         context.metrics.inbound_total.add(entry.channel.value, "refused")
         raise Unauthorized(NOT_AUTHENTIC)

@@ -183,21 +183,23 @@ begin
       select a.application_id, a.delivery_id, a.number, a.result, a.started_at, a.duration_ms, a.status_code,
         a.detail, case when a.final_state is null then a.due_at end
       from allowed a where a.started_at is not null
+    ), releasing as materialized (
+      -- a message that ended without a body to freeze must not keep its webhooks for ever
+      select a.application_id, a.event_id from allowed a
+      where a.release_fragment is not null or (a.kind = 'message' and a.final_state is not null)
     ), held as materialized (
       select q.ctid as tid
-      from allowed a cross join lateral (
+      from releasing a cross join lateral (
         select q.ctid from delivery_queue q
         where q.application_id = a.application_id and q.event_id = a.event_id and q.state = 'held' offset 0
       ) q
-      where a.release_fragment is not null
     ), opened as (
       update delivery_queue q set state = 'ready', due_at = clock_timestamp()
       where q.ctid = any (array(select h.tid from held h))
       returning q.*
     ), spread as (
       update fan_outs f set is_held = false
-      where f.is_held and (f.application_id, f.event_id) in (
-        select a.application_id, a.event_id from allowed a where a.release_fragment is not null)
+      where f.is_held and (f.application_id, f.event_id) in (select a.application_id, a.event_id from releasing a)
       returning f.application_id, f.event_id
     ), frozen as (
       insert into frozen_bodies (application_id, event_id, fragment)
