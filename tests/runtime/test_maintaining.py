@@ -1,12 +1,14 @@
 """Partitions are there before they are needed, old ones go, expired keys are forgotten."""
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from outrider.core.database.pools import open_database
+from outrider.core.ids import first_id_at
 from outrider.core.metrics import Metrics
 from outrider.runtime import cross_tenant
 from outrider.runtime.maintaining import MONTHS_AHEAD, Maintenance
@@ -91,6 +93,73 @@ async def test_raw_bodies_and_attempts_go_after_their_days_and_the_log_stays(
         gone = parent in {"raw_bodies", "attempts", "frozen_bodies"}
         left = [name for name in await partitions(database, parent) if "2026_0" in name]
         assert left == ([] if gone else [f"{parent}_2026_01", f"{parent}_2026_02"])
+
+
+@pytest.mark.parametrize("keeper", ["delivery_queue", "fan_outs", "parked_receipts"])
+async def test_a_month_that_unfinished_work_needs_stays(
+    own_dsn: str, database: "asyncpg.Connection[asyncpg.Record]", keeper: str
+) -> None:
+    for parent in ("raw_bodies", "attempts", "frozen_bodies"):
+        await database.execute(
+            f"""create table {parent}_2025_11 partition of {parent} for values
+            from ('{first_id_at(NOVEMBER)}') to ('{first_id_at(DECEMBER)}')"""
+        )
+    needed = first_id_at(DECEMBER - timedelta(milliseconds=1))
+    await database.execute(INSERTS[keeper], uuid4(), needed)
+    await run_once(own_dsn, days=1)
+    months = ["raw_bodies_2025_11", "attempts_2025_11", "frozen_bodies_2025_11"]
+    if keeper != "parked_receipts":
+        assert [await exists(database, month) for month in months] == [True] * 3
+    await database.execute(f"delete from {keeper}")
+    await run_once(own_dsn, days=1)
+    assert [await exists(database, month) for month in months] == [False] * 3
+
+
+NOVEMBER, DECEMBER = datetime(2025, 11, 1, tzinfo=UTC), datetime(2025, 12, 1, tzinfo=UTC)
+INSERTS = {
+    "delivery_queue": """insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id,
+        due_at) values ($1, 1, 1, uuidv7(), 'message', $2, $1, now() + interval '1 year')""",
+    "fan_outs": """insert into fan_outs (application_id, position, event_id, event_type, is_held,
+        after_subscription_id) values ($1, 1, $2, 'a', true, $1)""",
+    "parked_receipts": """insert into parked_receipts (application_id, connection_id, external_id, event_id, event_type,
+        payload, fragment, state, happened_at) values ($1, $1, 'x', $2, 'a', '', '', 3, now())""",
+}
+
+
+async def exists(database: "asyncpg.Connection[asyncpg.Record]", table: str) -> bool:
+    return await database.fetchval("select to_regclass($1) is not null", table)
+
+
+async def test_last_month_is_not_made_again_once_it_was_dropped(
+    own_dsn: str, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    (last_month,) = await database.fetchrow(
+        "select to_char((now() at time zone 'UTC') - interval '1 month', '_YYYY_MM')"
+    )
+    await database.execute(f"drop table if exists raw_bodies{last_month}")
+    await run_once(own_dsn)
+    assert not await exists(database, f"raw_bodies{last_month}")
+
+
+async def test_receipts_that_nobody_s_message_came_for_are_let_go_and_counted(
+    own_dsn: str, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    application = uuid4()
+    for days, name in ((31, "old"), (29, "new")):
+        made = first_id_at(datetime.now(UTC) - timedelta(days=days))
+        await database.execute(INSERTS["parked_receipts"].replace("'x'", f"'{name}'"), application, made)
+        await database.execute(
+            "insert into external_messages (application_id, connection_id, external_id) values ($1, $1, $2)",
+            application,
+            name,
+        )
+    pool, metrics = (await open_database(own_dsn)).system, Metrics()
+    await Maintenance(pool, metrics, 30)._do_chores()
+    pool.terminate()
+    assert metrics.receipts_unmatched_total.value() == 1
+    for table in ("parked_receipts", "external_messages"):
+        left = await database.fetch(f"select external_id from {table} where application_id = $1", application)
+        assert [row["external_id"] for row in left] == ["new"]
 
 
 async def test_a_long_reader_delays_the_chores_and_not_the_appends(
