@@ -826,3 +826,15 @@ async def test_whatever_is_asked_to_be_sent_is_taken_or_refused(
         assert code in {"VALIDATION_ERROR", "IDEMPOTENCY_CONFLICT"}, answered
     else:
         assert answered["data"]["sendMessage"]["status"]["state"] in {"accepted", "sent", "failed"}
+
+
+async def test_a_stranger_is_turned_away_before_its_body_is_read(client: Client, connection: str) -> None:
+    del connection
+    parts = urlsplit(client.server.base_url)
+    for path in (f"/webhooks/{uuid4()}/secret", "/webhooks/nobody/here", "/"):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        writer.close()

@@ -33,4 +33,8 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
 
 def inbound_endpoint(runtime: Runtime) -> InboundEndpoint:
     """`POST /webhooks/{id}/{secret}`."""
-    return InboundEndpoint(partial(receiving.receive, runtime.receiving), runtime.metrics)
+    return InboundEndpoint(
+        recognise=partial(receiving.recognise, runtime.receiving),
+        receive=partial(receiving.receive, runtime.receiving),
+        metrics=runtime.metrics,
+    )
