@@ -145,6 +145,19 @@ async def test_an_address_that_cannot_be_had_is_told_before_anything_is_made(
     assert not shell.data_dir.exists()
 
 
+@pytest.mark.parametrize("command", ["serve", "dev", "bootstrap", "migrate", "keys list"])
+async def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").touch()
+    shell = Shell(tmp_path / "file" / "data")
+
+    finished = await shell.run(*command.split(), **({"PORT": "0"} if command in {"serve", "dev"} else {}))
+
+    assert (finished.status, finished.out) == (1, "")
+    assert finished.err.startswith(f"The data directory {shell.data_dir} cannot be used: Not a directory.")
+    assert "OUTRIDER_DATA_DIR" in finished.err
+    assert finished.err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -63,7 +63,10 @@ async def run(arguments: Arguments) -> int:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            site = web.SockSite(runner, listen_on(arguments.listen_host, arguments.listen_port))
+            listening = listen_on(
+                arguments.listen_host, arguments.listen_port, remedy="--port chooses another port."
+            )
+            site = web.SockSite(runner, listening)
             await site.start()
             _say(f"Listening on {_url(runner, arguments.listen_host)} (Ctrl-C stops)")
             if not receiver.secrets:

@@ -15,6 +15,7 @@ import uvloop
 
 from outrider.cli.arguments import Arguments, build_parser
 from outrider.core.config import ConfigError
+from outrider.core.data_dirs import DataDirUnusable
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.migrating import SchemaMismatch
@@ -26,6 +27,15 @@ from outrider.core.sockets import CannotListen
 Run: TypeAlias = Callable[[Arguments], Awaitable[int]]
 
 _INTERRUPTED = 130
+# Their messages say everything that an operator needs.
+_TOLD = (
+    CannotListen,
+    DataDirUnusable,
+    EmbeddedPostgresError,
+    SchemaMismatch,
+    SealBroken,
+    UnsafeServer,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         _tell("The settings cannot be used:", *(f"  {problem}" for problem in error.problems))
         return 2
-    except (CannotListen, SchemaMismatch, UnsafeServer, EmbeddedPostgresError, SealBroken) as error:
+    except _TOLD as error:
         _tell(str(error))
     except AppError as error:
         _tell(error.message if error.__cause__ is None else f"{error.message} ({error.__cause__})")

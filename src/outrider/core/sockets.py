@@ -14,10 +14,10 @@ class CannotListen(Exception):
     """The address cannot be listened on; the message says why."""
 
 
-def listen_on(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int, *, remedy: str) -> socket.socket:
     """Take an address (port 0: any free one); nobody is answered before somebody calls `listen`.
 
-    Raises `CannotListen`.
+    Raises `CannotListen`; `remedy` says how to choose another address.
     """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -26,7 +26,5 @@ def listen_on(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise CannotListen(
-            f"Cannot listen on port {port} of {host}: {reason}. Choose another with --port or --host."
-        ) from error
+        raise CannotListen(f"Cannot listen on port {port} of {host}: {reason}. {remedy}") from error
     return listening

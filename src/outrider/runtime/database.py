@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from outrider.core.config import Settings
+from outrider.core.data_dirs import make_data_dir
 from outrider.core.database.embedded import start_embedded
 from outrider.core.disk import DiskWatch
 
@@ -15,7 +16,7 @@ async def opened_server(settings: Settings) -> AsyncGenerator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(settings.data_dir)
     DiskWatch(settings.data_dir).prepare()
     server = await start_embedded(settings.data_dir, binaries=settings.postgres_binaries)
     watching = asyncio.create_task(server.watch(), name="database-watch")

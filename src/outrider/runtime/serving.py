@@ -47,7 +47,7 @@ async def running_server(
     """
     async with contextlib.AsyncExitStack() as stack:
         if listening is None:
-            listening = stack.enter_context(listen_on(settings.host, settings.port))
+            listening = stack.enter_context(_listen(settings))
         runtime = await open_runtime(settings, dsn, role=role)
         stack.push_async_callback(runtime.close)
         maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
@@ -104,16 +104,16 @@ async def serve(
     migrate: bool = False,
     on_ready: Callable[[Runtime, int], Awaitable[None]] | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status. `on_ready` runs once requests are answered.
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit status. `on_ready` runs once requests are answered.
 
     Raises `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer schema unless
     `migrate`, and `UnsafeServer` for a database that could lose messages.
     """
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
-        listening = stack.enter_context(listen_on(settings.host, settings.port))
+        listening = stack.enter_context(_listen(settings))
         dsn = await stack.enter_async_context(opened_server(settings))
         if migrate or await migrating.is_new(dsn):
             await migrating.migrate(dsn)
@@ -142,3 +142,14 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self):  # pyright: ignore[reportIncompatibleMethodOverride, reportUnknownParameterType, reportMissingParameterType]
         yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    remedy = "OUTRIDER_PORT or --port chooses another port."
+    return listen_on(settings.host, settings.port, remedy=remedy)
+
+
+def _stop_signals() -> set[signal.Signals]:
+    """SIGHUP is a closed terminal; who started us with `nohup` wants to outlive that."""
+    stop = {signal.SIGTERM, signal.SIGINT}
+    return stop if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else stop | {signal.SIGHUP}
