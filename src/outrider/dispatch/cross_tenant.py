@@ -86,6 +86,14 @@ select count(*) as depth, coalesce(extract(epoch from clock_timestamp() - min(
 from (select due_at, event_id from delivery_queue
   where (due_at is null or due_at <= (select clock_timestamp())) and state in ('ready', 'started') limit 100000) q
 """
+# Of these shards, what is due and nobody attends to: targets at work or paused have their own reasons to wait.
+SELECT_NEGLECTED_AGE = """
+select coalesce(extract(epoch from clock_timestamp() - min(
+  coalesce(q.due_at, uuid_extract_timestamp(q.event_id)))), 0)::float8
+from (select due_at, event_id from delivery_queue q
+  where (due_at is null or due_at <= (select clock_timestamp())) and state in ('ready', 'started')
+    and shard = any ($1::smallint[]) and not target_id = any ($2::uuid[]) limit 100000) q
+"""
 SELECT_FAN_OUTS = (
     "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"
 )
@@ -170,6 +178,12 @@ async def select_age(pool: Pool) -> tuple[int, float]:
     row = await pool.fetchrow(SELECT_AGE)
     assert row is not None
     return row["depth"], row["age"]
+
+
+async def select_neglected_age(pool: Pool, shards: Sequence[int], attended: Sequence[UUID]) -> float:
+    """For how many seconds the oldest due work of these shards has waited whose target is not attended to."""
+    age: float = await pool.fetchval(SELECT_NEGLECTED_AGE, list(shards), list(attended))
+    return age
 
 
 async def select_fan_outs(pool: Pool) -> list[tuple[UUID, int, UUID, str]]:

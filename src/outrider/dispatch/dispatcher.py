@@ -18,6 +18,7 @@ from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import time_of
 from outrider.core.metrics import Metrics
+from outrider.dispatch import cross_tenant
 from outrider.dispatch.lanes import LaneLimits, Lanes
 from outrider.dispatch.leases import Beat, LeaseLimits, Leases
 from outrider.dispatch.reading import QueueReader, ReadingEffects
@@ -107,6 +108,12 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Attempts under way."""
         return self._lanes.in_flight
+
+    async def neglected_seconds(self) -> float:
+        """For how long the oldest due work has waited that this process should have begun; asks the database."""
+        return await cross_tenant.select_neglected_age(
+            self._effects.pool, list(self._reading.shards), self._lanes.attended(monotonic())
+        )
 
     @property
     def shards_owned(self) -> int:

@@ -107,6 +107,12 @@ class Lanes:
         """Whether it is worth while to read on for a target."""
         return self.loaded_of(target_id) <= self._room_of(target_id) // 2
 
+    def attended(self, now: float) -> list[UUID]:
+        """The targets that are at work, or rest for a reason of their own."""
+        return [
+            target.id for target in self._targets.values() if target.in_flight or target.paused_until > now
+        ]
+
     def quarantine(self, shard: int, until: float) -> None:
         """Hold the shard's conversations until an attempt of its vanished owner must have ended."""
         self._quarantined[shard] = until
