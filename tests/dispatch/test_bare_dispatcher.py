@@ -369,3 +369,42 @@ async def test_a_reader_that_meets_a_bug_reads_on(
         await queue(database, due_at=datetime.now(UTC) - timedelta(minutes=1))
         await until(lambda: no_work_left(database))
     assert faults == []
+
+
+async def test_work_that_is_read_and_done_before_its_flush_is_handed_over_is_done_once(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fan_outs, is_reading = cross_tenant.select_fan_outs, asyncio.Event()
+
+    async def select_slowly(*arguments: object) -> object:
+        if handler.attempts:
+            is_reading.set()
+            await asyncio.sleep(0.3)
+        return await fan_outs(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cross_tenant, "select_fan_outs", select_slowly)
+    async with dispatching_with(own_dsn, handler) as dispatcher:
+        await asyncio.sleep(0.2)
+        handler.seconds = 0.05
+        row_id = await queue(database, due_at=datetime.now(UTC) - timedelta(seconds=1))
+        await is_reading.wait()
+        row = await database.fetchrow("select * from delivery_queue where id = $1", row_id)
+        assert row is not None
+        released = AppendedDelivery(
+            row["application_id"],
+            SHARD,
+            row["position"],
+            row_id,
+            row["kind"],
+            row["event_id"],
+            row["target_id"],
+            None,
+            None,
+            row["due_at"],
+            None,
+        )
+        # told by the appender while the same row was being read
+        dispatcher.on_flushed(Flushed([], None, None, [released]))
+        await until(lambda: no_work_left(database))
+        await asyncio.sleep(0.5)
+    assert [tried for tried, _, _ in handler.attempts] == [row_id]

@@ -151,7 +151,8 @@ class QueueReader:
         items |= {item.event_id: item for item in flushed.items}
         for delivery in flushed.deliveries:
             shard = self.shards.get(delivery.shard)
-            if shard is None or shard.is_leaving:
+            if shard is None or shard.is_leaving or delivery.id in self._finished:
+                # what was read and done while its flush waited to be told of is not done again
                 continue
             is_released = first is None or delivery.position <= first
             if not is_released and (not is_gapless or shard.is_behind or delivery.due_at is not None):
