@@ -15,6 +15,8 @@ from outrider.surfaces.developer_graphql.queries.texts import joined
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
+LARGEST_ANSWER: Final = 16 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
@@ -63,8 +65,19 @@ def compile_created(compiling: Compiling, type_name: str, selected: Selected) ->
 
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
-    sql = compiling.statement.finish(f"select {', '.join(columns)}") if columns else None
+    sql = compiling.statement.finish(_bounded(columns)) if columns else None
     return ReadPlan(sql, compiling.statement, tuple(_merged(pieces)), dict(compiling.scopes))
+
+
+def _bounded(columns: Columns) -> str:
+    """Select the columns, or no row where they are too large together: it is the database that notices first."""
+    names = [f"c{number}" for number in range(len(columns))]
+    selected = ", ".join(f"{column} as {name}" for column, name in zip(columns, names, strict=True))
+    size = " + ".join(f"coalesce(pg_column_size({name}), 0)" for name in names)
+    # offset 0 keeps the planner from writing every column twice
+    return (
+        f"select {', '.join(names)} from (select {selected} offset 0) found where {size} <= {LARGEST_ANSWER}"  # noqa: S608
+    )
 
 
 def _merged(pieces: Sequence[Piece]) -> list[Piece]:
