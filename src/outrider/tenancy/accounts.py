@@ -15,7 +15,7 @@ from outrider.core.errors import Forbidden, ValidationError
 from outrider.core.hashing import hash_secret, new_token
 from outrider.core.sealing import Sealer
 from outrider.platforms.base import Channel, JsonObject, Manifest
-from outrider.platforms.config import MASK, CheckedConfig, check_config, opened_config
+from outrider.platforms.config import CheckedConfig, check_config, masked_config, opened_config
 from outrider.platforms.registry import Registry, default_provider
 from outrider.tenancy.actors import Actor, Environment
 from outrider.tenancy.context import TenancyContext
@@ -51,7 +51,7 @@ def prepare_account(
         provider=manifest.name,
         channel=channel,
         identifier=identifier,
-        config=orjson.dumps(checked.public | dict.fromkeys(checked.secrets, MASK)).decode(),
+        config=orjson.dumps(masked_config(checked)).decode(),
         sealed_config=context.sealer.seal(
             orjson.dumps(checked.secrets), tenant=actor.organisation_id, purpose=_purpose(account_id)
         ),
