@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from outrider.dispatch.values import Work
-from outrider.messaging import delivering, recording
+from outrider.messaging import cross_tenant, delivering, recording
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
@@ -225,11 +225,11 @@ async def test_a_message_that_is_gone_from_the_log_keeps_no_webhooks_waiting(
 ) -> None:
     subscriptions = [await subscribe(process, tenant, f"{sink.url}/hook", "*") for _ in range(18)]
 
-    async def load_nothing(_: MessageHandler, rows: Sequence[object]) -> Sequence[object]:
+    async def load_nothing(_: MessageHandler, rows: Sequence[object], __: int) -> Sequence[object]:
         return [None for _ in rows]
 
     monkeypatch.setattr(MessageHandler, "handed", lambda *_: None)
-    monkeypatch.setattr(MessageHandler, "load", load_nothing)
+    monkeypatch.setattr(MessageHandler, "_load", load_nothing)
     event_id = await send(process, tenant, connection)
 
     assert await ended(database, event_id) == "failed UNKNOWN"
@@ -263,6 +263,48 @@ async def test_credentials_that_cannot_be_opened_put_the_message_off_until_they_
     await database.execute(change, tenant.actor.organisation_id, sealed)
     process.connections.clear()
     assert await ended(database, event_id) == "succeeded"
+
+
+async def test_what_is_long_does_not_wait_in_memory(
+    process: Runtime,
+    tenant: Tenant,
+    connection: UUID,
+    sink: Sink,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[object] = []
+    attempt = MessageHandler.attempt
+
+    async def look(self: MessageHandler, work: Work) -> object:
+        kept.append(work.cargo)
+        return await attempt(self, work)
+
+    monkeypatch.setattr(MessageHandler, "attempt", look)
+    await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
+    for note in ("short", "long" * 5_000):
+        event_id = await send(process, tenant, connection, metadata={"note": note})
+        assert await ended(database, event_id) == "succeeded"
+        await until(lambda: not process.dispatcher.in_flight)
+    first, second = kept
+    assert first is not None
+    assert second is None
+    assert [len(orjson.loads(one.body)["metadata"]["note"]) for one in sink.at("/vendor/messages")] == [
+        5,
+        20_000,
+    ]
+    await until(lambda: len(sink.at("/hook")) == 2)
+    assert {len(body["payload"]["metadata"]["note"]) for body in bodies(sink, "message.outbound")} == {
+        5,
+        20_000,
+    }  # type: ignore[index]
+    loaded = [
+        await cross_tenant.load_outbound(
+            process.database.system, [(tenant.application_id, event_id)], longest
+        )
+        for longest in (16_384, 30_000)
+    ]
+    assert [cargo is None for (cargo,) in loaded] == [True, False]
 
 
 async def was_tried(database: Database, event_id: UUID) -> bool:

@@ -12,7 +12,7 @@ from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
-from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
 from outrider.events.values import Append, AppendedDelivery
 from outrider.messaging import cross_tenant, recording
 from outrider.messaging.recording import Attempt, lifetime_end
@@ -56,14 +56,17 @@ class MessageHandler:
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """The cargo that sending left with the item."""
-        cargo = item.cargo if item is not None else None
-        return cargo if isinstance(cargo, OutboundCargo) else None
+        if item is None or not isinstance(item.cargo, OutboundCargo):
+            return None
+        return item.cargo if sum(len(event.payload) for event in item.events) <= LONGEST_KEPT else None
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
         """The messages of the rows, in one statement."""
-        return await cross_tenant.load_outbound(
-            self.pool, [(row.application_id, row.event_id) for row in rows]
-        )
+        return await self._load(rows, LONGEST_KEPT)
+
+    async def _load(self, rows: Sequence[QueueRow], longest: int) -> Sequence[object]:
+        keys = [(row.application_id, row.event_id) for row in rows]
+        return await cross_tenant.load_outbound(self.pool, keys, longest)
 
     async def attempt(self, work: Work) -> Ended:
         """Call the provider once and turn its outcome into what to record."""
@@ -90,7 +93,7 @@ class MessageHandler:
             async with asyncio.timeout(_PREPARE_SECONDS):
                 cargo = work.cargo
                 if not isinstance(cargo, OutboundCargo):
-                    (cargo,) = await self.load([work.row])
+                    (cargo,) = await self._load([work.row], ANY_LENGTH)
                 entry = await self.connections.get(work.row.application_id, work.row.target_id)
         except TimeoutError:
             raise Unavailable from None

@@ -18,7 +18,7 @@ from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
-from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
 from outrider.events.bodies import fragment, webhook_body
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEvent
 from outrider.webhooks import cross_tenant, queries
@@ -77,18 +77,20 @@ class WebhookHandler:
         if item is None:
             return None
         released = item.outcome.release_fragment if item.outcome is not None else None
-        if released is not None and delivery.event_id == item.event_id:
-            return _Frozen(released, delivery.origin_event_id)
-        for event in item.events:
-            if event.id == delivery.event_id and event.fragment is not None:
-                return _Frozen(event.fragment, delivery.origin_event_id)
-        return None
+        if released is None or delivery.event_id != item.event_id:
+            fragments = (event.fragment for event in item.events if event.id == delivery.event_id)
+            released = next(fragments, None)
+        if released is None or len(released) > LONGEST_KEPT:
+            return None
+        return _Frozen(released, delivery.origin_event_id)
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
         """The frozen fragments of the rows, in one statement."""
-        found = await cross_tenant.load_frozen(
-            self.pool, [(row.application_id, row.event_id) for row in rows]
-        )
+        return await self._load(rows, LONGEST_KEPT)
+
+    async def _load(self, rows: Sequence[QueueRow], longest: int) -> Sequence[object]:
+        keys = [(row.application_id, row.event_id) for row in rows]
+        found = await cross_tenant.load_frozen(self.pool, keys, longest)
         return [None if one is None else _Frozen(*one) for one in found]
 
     async def attempt(self, work: Work) -> Ended:
@@ -106,7 +108,7 @@ class WebhookHandler:
         row = work.row
         frozen = work.cargo
         if not isinstance(frozen, _Frozen):
-            (frozen,) = await self.load([row])
+            (frozen,) = await self._load([row], ANY_LENGTH)
         entry = await self.subscriptions.get(row.application_id, row.target_id)
         reason = _reason_to_drop(entry, frozen)
         if reason is not None or entry is None or not isinstance(frozen, _Frozen):
