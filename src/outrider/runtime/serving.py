@@ -21,7 +21,7 @@ from outrider.core.database import migrating
 from outrider.core.sockets import listen_on
 from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
-from outrider.runtime.http_protocol import HttpProtocol
+from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
 from outrider.runtime.surfaces import developer_endpoint, inbound_endpoint
 from outrider.runtime.wiring import Runtime, open_runtime
@@ -109,6 +109,7 @@ async def serve(
     Raises `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer schema unless
     `migrate`, and `UnsafeServer` for a database that could lose messages.
     """
+    raise_file_limit()
     stopping = asyncio.Event()
     for number in _stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
