@@ -34,12 +34,14 @@ class Handler:
         self.details: list[str] = []
         self.raises: list[Exception] = []
         self.seconds = 0.0
+        self.was_read = asyncio.Event()
         self.holds_back: set[UUID] = set()
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         return item, delivery
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
+        self.was_read.set()
         return [None for _ in rows]
 
     async def attempt(self, work: Work) -> Ended:
@@ -374,22 +376,20 @@ async def test_a_reader_that_meets_a_bug_reads_on(
 async def test_work_that_is_read_and_done_before_its_flush_is_handed_over_is_done_once(
     own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fan_outs, is_reading = cross_tenant.select_fan_outs, asyncio.Event()
+    fan_outs, may_end = cross_tenant.select_fan_outs, asyncio.Event()
 
     async def select_slowly(*arguments: object) -> object:
-        if handler.attempts:
-            is_reading.set()
-            await asyncio.sleep(0.3)
+        if handler.was_read.is_set():
+            await may_end.wait()
         return await fan_outs(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cross_tenant, "select_fan_outs", select_slowly)
     async with dispatching_with(own_dsn, handler) as dispatcher:
-        await asyncio.sleep(0.2)
-        handler.seconds = 0.05
-        row_id = await queue(database, due_at=datetime.now(UTC) - timedelta(seconds=1))
-        await is_reading.wait()
-        row = await database.fetchrow("select * from delivery_queue where id = $1", row_id)
+        async with database.transaction():
+            row_id = await queue(database, due_at=datetime.now(UTC) - timedelta(seconds=1))
+            row = await database.fetchrow("select * from delivery_queue where id = $1", row_id)
         assert row is not None
+        await handler.was_read.wait()
         released = AppendedDelivery(
             row["application_id"],
             SHARD,
@@ -403,8 +403,9 @@ async def test_work_that_is_read_and_done_before_its_flush_is_handed_over_is_don
             row["due_at"],
             None,
         )
-        # told by the appender while the same row was being read
+        # told by the appender while the row is read, and done before that read ends
         dispatcher.on_flushed(Flushed([], None, None, [released]))
         await until(lambda: no_work_left(database))
-        await asyncio.sleep(0.5)
+        may_end.set()
+        await asyncio.sleep(0.3)
     assert [tried for tried, _, _ in handler.attempts] == [row_id]
