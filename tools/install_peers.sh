@@ -21,7 +21,7 @@ install_prism() {
     [ -x .peers/node_modules/.bin/prism ] && return
     command -v npm >/dev/null && command -v node >/dev/null || return
     timeout "$LIMIT" npm install --prefix .peers --no-save --no-audit --no-fund --loglevel=error \
-        @stoplight/prism-cli@5.16.0 || { rm -rf .peers; echo "peers: Prism could not be installed"; }
+        @stoplight/prism-cli@5.16.0 || { rm -rf .peers/node_modules; echo "peers: Prism could not be installed"; }
 }
 
 mkdir -p .peers
@@ -30,6 +30,6 @@ flock -w "$LIMIT" 9 || exit 0
 # Tried once a day at most: a machine without network should not wait at every test run.
 [ -z "$(find .peers/.tried -mmin -1440 2>/dev/null)" ] || exit 0
 { install_mail; install_prism; } </dev/null >.peers/install.log 2>&1 || true
-mkdir -p .peers && touch .peers/.tried
+touch .peers/.tried
 grep '^peers: ' .peers/install.log || true
 exit 0

@@ -17,11 +17,11 @@ from outrider.cli.arguments import Arguments
 from outrider.cli.opening import load_settings
 from outrider.cli.queries import select_server
 from outrider.core.config import ConfigError, Settings, describe
-from outrider.core.data_dirs import would_be_made
+from outrider.core.data_dirs import DataDirUnusable, would_be_made
 from outrider.core.database import migrating
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
-from outrider.core.database.pools import Database, UnsafeServer, open_database
+from outrider.core.database.pools import Database, UnreachableServer, UnsafeServer, open_database
 from outrider.core.disk import least_free_bytes, measure
 from outrider.core.sealing import open_sealer
 from outrider.dispatch import cross_tenant as queue
@@ -32,7 +32,14 @@ from outrider.tenancy.cross_tenant import select_sealing_keys
 _LATE_SECONDS = 300
 _CLOCK_SECONDS = 1.0
 _KEY_FILE = "master.key"
-_NO_SERVER = (*DATABASE_FAULTS, asyncpg.PostgresError, EmbeddedPostgresError, UnsafeServer)
+_NO_SERVER = (
+    *DATABASE_FAULTS,
+    asyncpg.PostgresError,
+    DataDirUnusable,
+    EmbeddedPostgresError,
+    UnreachableServer,
+    UnsafeServer,
+)
 
 
 @dataclass(frozen=True, slots=True)

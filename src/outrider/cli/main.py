@@ -19,7 +19,7 @@ from outrider.core.data_dirs import DataDirUnusable
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.migrating import SchemaMismatch
-from outrider.core.database.pools import UnsafeServer
+from outrider.core.database.pools import UnreachableServer, UnsafeServer
 from outrider.core.errors import AppError
 from outrider.core.sealing import SealBroken
 from outrider.core.sockets import CannotListen
@@ -34,6 +34,7 @@ _TOLD = (
     EmbeddedPostgresError,
     SchemaMismatch,
     SealBroken,
+    UnreachableServer,
     UnsafeServer,
 )
 
