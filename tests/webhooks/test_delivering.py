@@ -15,11 +15,14 @@ from outrider.core.errors import Unavailable
 from outrider.core.outgoing import FailureKind, HttpAnswer, HttpFailure
 from outrider.events.creating import EdgeRequest, NewCustomEvent, create_event
 from outrider.events.values import NodeType
+from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
+from outrider.platforms.base import InboundRequest
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks import delivering
+from outrider.webhooks.receiving import receive
 from outrider.webhooks.signing import verify_outeract, verify_standard
 from outrider.webhooks.subscription_directory import SubscriptionDirectory
 from outrider.webhooks.subscriptions import (
@@ -193,6 +196,28 @@ async def test_the_body_and_its_headers_are_as_promised(
         "select id from deliveries where event_id = $1 and kind = 'webhook'", event_id
     )
     assert str(delivery) == body["id"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["from memory", "from the database"])
+async def test_an_outbound_message_shows_who_it_went_to_and_who_sent_it(
+    process: Runtime, tenant: Tenant, sink: Sink, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    if not is_kept:
+        monkeypatch.setattr(MessageHandler, "handed", lambda *_: None)
+    connection = await connect_sandbox(process, tenant)
+    entry = await process.connections.get(tenant.application_id, connection.id)
+    assert entry is not None
+    told = {"messages": [{"from": "ada", "name": "Ada Lovelace", "text": "Hello"}]}
+    await receive(process.receiving, entry, InboundRequest({}, orjson.dumps(told)))
+    await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
+    for recipient in ("ada", "bob"):
+        request = SendRequest(connection_id=connection.id, recipient=recipient, text="x")
+        await send_message(process.sending, tenant.actor, request)
+    await until(lambda: len(sink.at("/hook")) == 2)
+    shown = [orjson.loads(heard.body)["edges"] for heard in sink.at("/hook")]
+    people = {edges["sent_to"]["external_id"]: edges["sent_to"]["name"] for edges in shown}
+    assert people == {"ada": "Ada Lovelace", "bob": None}
+    assert {edges["sent_by"]["name"] for edges in shown} == {entry.system_user.name}
 
 
 async def test_both_secrets_sign_during_a_rotation(process: Runtime, tenant: Tenant, sink: Sink) -> None:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import assert_never, cast
 
+from msgspec import structs
+
 from outrider.core import log
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
@@ -58,7 +60,9 @@ class MessageHandler:
         """The cargo that sending left with the item."""
         if item is None or not isinstance(item.cargo, OutboundCargo):
             return None
-        return item.cargo if sum(len(event.payload) for event in item.events) <= LONGEST_KEPT else None
+        if sum(len(event.payload) for event in item.events) > LONGEST_KEPT:
+            return None
+        return _named(item.cargo, delivery.recipient_name)
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
         """The messages of the rows, in one statement."""
@@ -184,6 +188,16 @@ class MessageHandler:
         # an old one may have been scheduled
         first = await cross_tenant.select_first_attempt(self.pool, row.application_id, row.id)
         return due_at >= lifetime_end(row, first or attempt.started_at, hours)
+
+
+def _named(cargo: OutboundCargo, name: str | None) -> OutboundCargo:
+    """The cargo with its recipient's name, which was not looked up before the append."""
+    if name is None:
+        return cargo
+    edges = tuple(
+        structs.replace(edge, name=name) if edge.edge_type == "sent_to" else edge for edge in cargo.edges
+    )
+    return structs.replace(cargo, edges=edges)
 
 
 def wait_seconds(retry_after: float | None, attempts: int) -> float:
