@@ -192,6 +192,7 @@ async def test_the_body_and_its_headers_are_as_promised(
     assert abs(int(heard.headers["webhook-timestamp"]) - time.time()) < 5
     assert is_signed(heard)
     assert not is_signed(heard, ANOTHER_SECRET)
+    await ended(database, event_id)
     delivery = await database.fetchval(
         "select id from deliveries where event_id = $1 and kind = 'webhook'", event_id
     )
