@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from outrider.core.errors import Unavailable
+from outrider.core.ids import time_of
 from outrider.core.outgoing import FailureKind, HttpAnswer, HttpFailure
 from outrider.events.creating import EdgeRequest, NewCustomEvent, create_event
 from outrider.events.values import NodeType
@@ -185,8 +186,7 @@ async def test_the_body_and_its_headers_are_as_promised(
         {"edge_type": "for", **shown},
     ]
     assert body["origin_event_id"] == str(sent.event_id)
-    created_at = await database.fetchval("select uuid_extract_timestamp($1)", event_id)
-    assert datetime.fromisoformat(body["created_at"]) == created_at
+    assert datetime.fromisoformat(body["created_at"]) == time_of(event_id)
     assert heard.headers["content-type"] == "application/json"
     assert heard.headers["x-outeract-attempt"] == "1"
     assert abs(int(heard.headers["webhook-timestamp"]) - time.time()) < 5

@@ -19,6 +19,7 @@ from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks import receiving
+from tests.clients import Client
 from tests.running import Sink, connect_sandbox, listening, new_database, proxied, running, subscribe, until
 from tests.tenants import Tenant, new_tenant
 
@@ -387,6 +388,16 @@ async def test_receipts_become_children_with_their_webhooks(
 
 
 # --- when it cannot be taken
+
+
+async def test_a_body_is_bounded_at_four_megabytes(client: Client) -> None:
+    connection = await client.connect("TELEGRAM", "sandbox", {})
+    start, end = b'{"messages": [{"from": "ada", "text": "', b'"}]}'
+    largest = start + b"x" * (4_000_000 - len(start) - len(end)) + end
+
+    assert (await client.knock(connection, largest + b" ")).status == 413
+    assert await client.events("message.inbound") == []
+    assert (await client.knock(connection, largest)).status == 200
 
 
 async def test_a_missing_database_is_the_platforms_turn_to_repeat(
