@@ -5,6 +5,8 @@ import json
 import shlex
 import signal
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -57,20 +59,19 @@ async def test_serve_stops_when_it_is_told_to_or_its_terminal_is_closed(
     shell: Shell, number: signal.Signals
 ) -> None:
     port = free_port()
-    async with shell.running("serve", "--port", str(port)) as process:
-        await answers(port, process)
-        process.send_signal(number)
-        async with asyncio.timeout(30):
-            assert await process.wait() == 0
+    with hangups(signal.SIG_DFL):  # the tests themselves may run under nohup
+        process = await shell.spawn("serve", "--port", str(port))
+    await answers(port, process)
+    process.send_signal(number)
+    async with asyncio.timeout(30):
+        await process.communicate()
+    assert process.returncode == 0
 
 
 async def test_a_server_under_nohup_outlives_its_terminal(shell: Shell) -> None:
     port = free_port()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited, as from nohup
-    try:
+    with hangups(signal.SIG_IGN):
         process = await shell.spawn("serve", "--port", str(port))
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         await answers(port, process)
         process.send_signal(signal.SIGHUP)
@@ -80,6 +81,16 @@ async def test_a_server_under_nohup_outlives_its_terminal(shell: Shell) -> None:
         process.terminate()
         async with asyncio.timeout(30):
             await process.communicate()
+
+
+@contextmanager
+def hangups(handler: signal.Handlers) -> Generator[None]:
+    """What SIGHUP does to a process that is started meanwhile."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def answers(port: int, process: asyncio.subprocess.Process) -> None:
