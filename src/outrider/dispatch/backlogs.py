@@ -70,6 +70,10 @@ class Backlogs:
             backlog for backlog in self._by_target.values() if self._lanes.has_much_room(backlog.target_id)
         ]
 
+    def is_readable(self, target_id: UUID) -> bool:
+        """Whether this target has a backlog, and much room again."""
+        return target_id in self._by_target and self._lanes.has_much_room(target_id)
+
     def settle(self, backlog: Backlog) -> None:
         """Forget a backlog of which nothing is left."""
         is_empty = backlog.position is None and not backlog.has_due

@@ -27,6 +27,7 @@ _POLL_SECONDS = 0.5
 _BACKSTOP_SECONDS = 2.0
 _SHARD_LOADED = 4_000
 _READ_ROWS = 200
+_BACKLOG_ROWS = 500
 _DUE_ROWS = 1_000
 # A due time is decided before the commit that makes it visible, which takes less than this but for a disk
 # that stands still or a clock that is set: all that is due is looked for from time to time.
@@ -110,9 +111,11 @@ class QueueReader:
         self._want_forward()
 
     def on_ended(self, work: Work) -> None:
-        """An attempt has ended: a read that began before must not bring its work back."""
+        """An attempt has ended: a read that began before must not bring its work back; there is room for more."""
         if self._is_reading:
             self._finished.add(work.row.id)
+        elif self._backlogs.is_readable(work.row.target_id) or self._has_room_in(work.row.shard):
+            self._wake.set()
 
     async def run(self) -> None:
         """Read until cancelled, whatever goes wrong."""
@@ -209,10 +212,13 @@ class QueueReader:
         self._wake.set()
 
     def _has_room_behind(self) -> bool:
-        return any(
-            shard.is_behind and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED // 2
-            for number, shard in self.shards.items()
-        )
+        return any(self._has_room_in(number) for number in self.shards)
+
+    def _has_room_in(self, number: int) -> bool:
+        shard = self.shards.get(number)
+        if shard is None or not shard.is_behind:
+            return False
+        return self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED // 2
 
     async def _read_forward(self) -> None:
         self._is_forward_wanted = False
@@ -291,10 +297,10 @@ class QueueReader:
 
     async def _read_ready_backlog(self, backlog: Backlog, position: int, epochs: Mapping[int, int]) -> None:
         rows = await cross_tenant.select_forward_of(
-            self._effects.pool, backlog.shard, backlog.target_id, (position, backlog.last_id), _READ_ROWS
+            self._effects.pool, backlog.shard, backlog.target_id, (position, backlog.last_id), _BACKLOG_ROWS
         )
         taken = await self._load(rows, epochs, until_full=True)
-        if taken == len(rows) < _READ_ROWS:
+        if taken == len(rows) < _BACKLOG_ROWS:
             backlog.position = None
         elif taken:
             backlog.stand_behind(rows[taken - 1])
@@ -302,7 +308,7 @@ class QueueReader:
 
     async def _read_due_backlog(self, backlog: Backlog, epochs: Mapping[int, int]) -> None:
         # those in memory stand in the queue, too, and may be the first
-        limit = _READ_ROWS + self._lanes.loaded_of(backlog.target_id)
+        limit = _BACKLOG_ROWS + self._lanes.loaded_of(backlog.target_id)
         rows = await cross_tenant.select_due_of(self._effects.pool, backlog.shard, backlog.target_id, limit)
         new = [row for row in rows if row.id not in self._lanes.loaded]
         taken = await self._load(new, epochs, until_full=True)
