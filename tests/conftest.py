@@ -16,7 +16,7 @@ from outrider.core.database.migrating import migrate
 from outrider.runtime.serving import running_server
 from outrider.runtime.wiring import Runtime, open_runtime
 from tests.clients import Client, Server, new_client
-from tests.postgres import release_test_databases, test_database_dsn
+from tests.postgres import test_database
 from tests.tenants import Tenant, new_tenant
 
 
@@ -29,13 +29,10 @@ def shared_folder(factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
     """A migrated database of this worker."""
-    root = shared_folder(tmp_path_factory)
-    address = await test_database_dsn(os.environ.get("PYTEST_XDIST_WORKER", "main"), root)
-    try:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    async with test_database(worker, shared_folder(tmp_path_factory)) as address:
         await migrate(address)
         yield address
-    finally:
-        await release_test_databases(root)
 
 
 def settings_for(folder: Path, dsn: str, **overrides: str) -> Settings:

@@ -15,18 +15,25 @@ import asyncpg
 
 from outrider.core.database.embedded import EmbeddedPostgres, start_embedded
 
-_held: list[EmbeddedPostgres] = []
 
+@asynccontextmanager
+async def test_database(name: str, root: Path) -> AsyncGenerator[str]:
+    """Give the address of a new, empty database; `root` is a folder that all workers share.
 
-async def test_database_dsn(worker_id: str, root: Path) -> str:
-    """Give the address of a new, empty database for this worker; `root` is a folder that all workers share.
-
-    The server runs until every worker has called `release_test_databases`.
+    The last user, of whichever worker, stops the server and removes its data.
     """
     with _agreed_data_dir(root) as data_dir:
         embedded = await start_embedded(data_dir)
-    _held.append(embedded)
-    name = f"outrider_test_{worker_id}"
+    try:
+        yield await _new_database(embedded, f"outrider_test_{name}")
+    finally:
+        with _agreed_data_dir(root) as data_dir:
+            await embedded.close()
+            if not (data_dir / "postgres.socket").exists():
+                await asyncio.to_thread(shutil.rmtree, data_dir, ignore_errors=True)
+
+
+async def _new_database(embedded: EmbeddedPostgres, name: str) -> str:
     connection = await asyncpg.connect(embedded.dsn)
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -34,24 +41,6 @@ async def test_database_dsn(worker_id: str, root: Path) -> str:
     finally:
         await connection.close()
     return embedded.dsn.replace("/outrider?", f"/{name}?")
-
-
-async def release_test_databases(root: Path) -> None:
-    """Leave the server; the last worker stops it and removes its data."""
-    with _agreed_data_dir(root) as data_dir:
-        while _held:
-            await _held.pop().close()
-        if not (data_dir / "postgres.socket").exists():
-            await asyncio.to_thread(shutil.rmtree, data_dir, ignore_errors=True)
-
-
-@asynccontextmanager
-async def test_database(worker_id: str, root: Path) -> AsyncGenerator[str]:
-    """Give the address of a new database, and leave the server at the end."""
-    try:
-        yield await test_database_dsn(worker_id, root)
-    finally:
-        await release_test_databases(root)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def main() -> None:
     wanted = _fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return
+    print("Setting up .venv; the first time its packages come over the network …", flush=True)
     STAMP.unlink(missing_ok=True)
     _make_environment()
     _install_everything()

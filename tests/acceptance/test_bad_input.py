@@ -44,11 +44,15 @@ _CREATE = """mutation($type: String!, $payload: JSON!, $edges: [EdgeInput!], $or
 _CANCEL = "mutation($id: UUID!) { cancelMessage(id: $id) { id } }"
 _SEND = """mutation($c: UUID!, $text: String!) {
   sendMessage(platformConnectionId: $c, toExternalId: "ada", message: $text) { id status { state } } }"""
-_POISON = """
-create function refuse_poison() returns trigger language plpgsql as $$ begin
+_REFUSE = """
+create or replace function refuse_poison() returns trigger language plpgsql as $$ begin
   if new.payload::text like '%poisoned barrel%' then raise exception 'poison' using errcode = '22P05'; end if;
   return new; end $$;
-create trigger refuse_poison before insert on events for each row execute function refuse_poison();
+create or replace trigger refuse_poison before insert on events for each row execute function refuse_poison();
+"""
+# The trigger stays: to drop it would wait for, and lock out, whoever reads meanwhile.
+_ALLOW = """
+create or replace function refuse_poison() returns trigger language plpgsql as $$ begin return new; end $$
 """
 
 Lines = list[dict[str, Any]]
@@ -569,9 +573,9 @@ async def test_a_subscription_that_may_not_be(client: Client, lines: Lines, chan
 async def poisonous(client: Client) -> AsyncGenerator[None]:
     """A database that chokes on one word, as it does on data that slipped through every check."""
     pool = client.server.runtime.database.system
-    await pool.execute(_POISON)
+    await pool.execute(_REFUSE)
     yield
-    await pool.execute("drop trigger refuse_poison on events; drop function refuse_poison()")
+    await pool.execute(_ALLOW)
 
 
 @pytest.mark.usefixtures("poisonous")
@@ -822,3 +826,15 @@ async def test_whatever_is_asked_to_be_sent_is_taken_or_refused(
         assert code in {"VALIDATION_ERROR", "IDEMPOTENCY_CONFLICT"}, answered
     else:
         assert answered["data"]["sendMessage"]["status"]["state"] in {"accepted", "sent", "failed"}
+
+
+async def test_a_stranger_is_turned_away_before_its_body_is_read(client: Client, connection: str) -> None:
+    del connection
+    parts = urlsplit(client.server.base_url)
+    for path in (f"/webhooks/{uuid4()}/secret", "/webhooks/nobody/here", "/"):
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n"
+        writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        writer.close()

@@ -130,6 +130,29 @@ async def test_what_waits_for_its_time_is_no_backlog(alone: Server) -> None:
     assert await select_age(alone.runtime.database.system) == (0, 0.0)
 
 
+async def test_one_tenants_bad_token_makes_nobody_unready(alone: Server) -> None:
+    client = await new_client(alone)
+    async with listener() as vendor:
+
+        async def refuse(_request: web.Request) -> web.Response:
+            return web.json_response(
+                {"ok": False, "error_code": 401, "description": "Unauthorized"}, status=401
+            )
+
+        vendor.answer = refuse
+        bad = {"bot_token": "1234567890:" + "x" * 35, "api_base_url": vendor.url.rstrip("/")}
+        connection = (await client.connect("TELEGRAM", "telegram", bad))["id"]
+        for number in range(5):
+            await client.send(connection, str(1000 + number), wait=False)
+            await asyncio.sleep(0.2)
+
+        async with asyncio.timeout(10):
+            while (await select_age(alone.runtime.database.system))[1] < 0.5:
+                await asyncio.sleep(0.05)
+
+        assert await alone.runtime.dispatcher.neglected_seconds() < 0.5
+
+
 async def test_a_server_without_its_database_is_alive_and_not_ready(
     tmp_path: Path, server: Server, elsewhere: EmbeddedPostgres
 ) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import shlex
+import signal
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -51,21 +54,55 @@ async def test_a_newcomer_can_use_what_dev_prints(shell: Shell) -> None:
     assert f"WEBHOOK_URL={url}/webhooks/" in kept
 
 
-async def test_serve_stops_when_it_is_told_to(shell: Shell) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_serve_stops_when_it_is_told_to_or_its_terminal_is_closed(
+    shell: Shell, number: signal.Signals
+) -> None:
     port = free_port()
-    async with shell.running("serve", "--port", str(port)) as process, aiohttp.ClientSession() as session:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                        if answer.status == 200:
-                            break
-                except aiohttp.ClientError:
-                    assert process.returncode is None
-                await asyncio.sleep(0.05)
+    with hangups(signal.SIG_DFL):  # the tests themselves may run under nohup
+        process = await shell.spawn("serve", "--port", str(port))
+    await answers(port, process)
+    process.send_signal(number)
+    async with asyncio.timeout(30):
+        await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_a_server_under_nohup_outlives_its_terminal(shell: Shell) -> None:
+    port = free_port()
+    with hangups(signal.SIG_IGN):
+        process = await shell.spawn("serve", "--port", str(port))
+    try:
+        await answers(port, process)
+        process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.3)
+        await answers(port, process)
+    finally:
         process.terminate()
         async with asyncio.timeout(30):
-            assert await process.wait() == 0
+            await process.communicate()
+
+
+@contextmanager
+def hangups(handler: signal.Handlers) -> Generator[None]:
+    """What SIGHUP does to a process that is started meanwhile."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def answers(port: int, process: asyncio.subprocess.Process) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+        while True:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                assert process.returncode is None
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("words", [(), ("--migrate",)])

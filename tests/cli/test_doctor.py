@@ -24,6 +24,16 @@ async def test_a_fresh_machine_is_well_and_stays_untouched(tmp_path: Path) -> No
     assert not shell.data_dir.exists()
 
 
+async def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    finished = await Shell(tmp_path / "file" / "data").run("doctor")
+
+    assert finished.status == 1
+    assert states(finished)["data directory"] == "FAIL"
+    assert states(finished)["disk"] == "ok"
+
+
 async def test_a_database_without_a_schema_is_told(shell: Shell) -> None:
     finished = await shell.run("doctor")
 

@@ -71,7 +71,6 @@ def test_every_problem_is_listed_at_once() -> None:
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
-        ("OUTRIDER_PORT", "0"),
         ("OUTRIDER_PORT", "65536"),
         ("OUTRIDER_PORT", "-1"),
         ("OUTRIDER_PORT", "8_080"),

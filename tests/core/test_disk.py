@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from outrider.core import log
-from outrider.core.disk import RESERVE_BYTES, DiskWatch, Space, measure
+from outrider.core.disk import RESERVE_BYTES, DiskWatch, Space, least_free_bytes, measure
 
 GB = 1_000_000_000
 MB = 1_000_000
@@ -132,7 +132,8 @@ def test_a_half_made_reserve_is_made_whole(tmp_path: Path) -> None:
 
 def test_a_reserve_that_cannot_be_made_is_tried_once_per_start(tmp_path: Path, lines: list[bytes]) -> None:
     disk = Disk(2 * GB)
-    watch = disk.watch(tmp_path / "missing")
+    (tmp_path / "reserve").mkdir()  # in the way of the file
+    watch = disk.watch(tmp_path)
 
     for _ in range(3):
         disk.becomes(2 * GB)
@@ -152,6 +153,18 @@ def test_a_disk_that_cannot_be_asked_takes_no_new_facts(tmp_path: Path, lines: l
     disk.is_broken = False
     disk.becomes(2 * GB)
     assert watch.may_accept_new_facts()
+
+
+def test_a_folder_that_nobody_needs_is_measured_where_it_would_be(tmp_path: Path) -> None:
+    """A server with its database elsewhere and its key in the environment keeps nothing here."""
+    folder = tmp_path / "not" / "there"
+    watch = DiskWatch(folder, reserve_bytes=1 * MB)
+
+    watch.prepare()
+
+    assert measure(folder).total == measure(tmp_path).total
+    assert watch.may_accept_new_facts() == (measure(tmp_path).free >= least_free_bytes(measure(tmp_path)))
+    assert not folder.exists()
 
 
 def test_a_real_file_system_can_be_asked(tmp_path: Path) -> None:

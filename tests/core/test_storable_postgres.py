@@ -1,7 +1,6 @@
 """What passes the gate for stored JSON, PostgreSQL can not only store but read back in every way we read it."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import asyncpg
 import orjson
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from outrider.core.errors import ValidationError
 from outrider.core.storable import MAX_DEPTH, parse_vendor_json, shown_json, storable_json, storable_text
-from tests.postgres import test_database as new_database
 
 TEXTS = st.text(st.characters(), max_size=12) | st.sampled_from(
     ["\0", "\ud800", "\\u0000", "\\ud800", "\x7f"]
@@ -29,14 +27,10 @@ SELECT j::text, (j::jsonb)::text, j->>'a', j#>>'{a,0}', (SELECT string_agg(k, ',
 
 
 @pytest.fixture(scope="module")
-async def connection(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
-    root: Path = tmp_path_factory.getbasetemp()
-    async with new_database("storable", root) as dsn:
-        connection = await asyncpg.connect(dsn)
-        yield connection
-        await connection.close()
+async def connection(dsn: str) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
 
 
 async def read_back(connection: "asyncpg.Connection[asyncpg.Record]", text: bytes) -> str:

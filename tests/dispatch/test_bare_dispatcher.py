@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 
 from outrider.core.database.pools import open_database
-from outrider.core.ids import IdClock
+from outrider.core.ids import IdClock, first_id_at
 from outrider.core.metrics import Metrics
+from outrider.dispatch import cross_tenant, lanes, reading
 from outrider.dispatch import dispatcher as dispatching
 from outrider.dispatch.dispatcher import DispatchEffects, Dispatcher
 from outrider.dispatch.values import Ended, QueueRow, Work
@@ -22,6 +23,7 @@ from tests.running import QUICK, until
 
 Database = asyncpg.Connection
 SHARD = 3
+IDS = IdClock()
 
 
 class Handler:
@@ -29,20 +31,25 @@ class Handler:
 
     def __init__(self) -> None:
         self.attempts: list[tuple[UUID, int, str]] = []
-        self.first_detail: str | None = None
+        self.details: list[str] = []
         self.raises: list[Exception] = []
         self.seconds = 0.0
+        self.was_read = asyncio.Event()
+        self.holds_back: set[UUID] = set()
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         return item, delivery
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
+        self.was_read.set()
         return [None for _ in rows]
 
     async def attempt(self, work: Work) -> Ended:
         row = work.row
         self.attempts.append((row.id, row.attempts, row.state))
         await asyncio.sleep(self.seconds)
+        while row.target_id in self.holds_back:
+            await asyncio.sleep(0.01)
         if self.raises:
             raise self.raises.pop()
         outcome = DeliveryOutcome(
@@ -59,12 +66,34 @@ class Handler:
             started_at=datetime.now(UTC),
             duration_ms=0,
             status_code=None,
-            detail=self.first_detail if row.attempts == 0 else None,
+            detail=self.details.pop() if self.details else None,
             release_fragment=None,
         )
         return Ended(
             Append(application_id=row.application_id, event_id=row.id, outcome=outcome, is_new_fact=False)
         )
+
+    def has_ended(self, row_id: UUID) -> bool:
+        return any(row_id == tried for tried, _, _ in self.attempts)
+
+
+BAD = DeliveryOutcome(
+    shard=1 << 20,
+    epoch=0,
+    position=0,
+    delivery_id=UUID(int=0),
+    number=0,
+    result="",
+    final_state=None,
+    reason=None,
+    next_state=None,
+    due_at=None,
+    started_at=None,
+    duration_ms=None,
+    status_code=None,
+    detail=None,
+    release_fragment=None,
+)
 
 
 @asynccontextmanager
@@ -109,7 +138,7 @@ def handler() -> Handler:
     return Handler()
 
 
-async def queue(database: Database, **columns: object) -> UUID:
+async def queue(database: Database, *, target: int = SHARD, **columns: object) -> UUID:
     """A row of the queue out of nothing."""
     row: dict[str, object] = {
         "due_at": None,
@@ -118,7 +147,7 @@ async def queue(database: Database, **columns: object) -> UUID:
         "ordering_key": None,
         **columns,
     }
-    row_id = uuid4()
+    row_id = IDS.new()
     await database.execute(
         """insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id, ordering_key,
           state, attempts, due_at)
@@ -126,13 +155,17 @@ async def queue(database: Database, **columns: object) -> UUID:
         uuid4(),
         SHARD,
         row_id,
-        UUID(int=SHARD),
+        UUID(int=target),
         row["ordering_key"],
         row["state"],
         row["attempts"],
         row["due_at"],
     )
     return row_id
+
+
+async def last_position(database: Database) -> int:
+    return await database.fetchval("select last_value from event_position")
 
 
 async def no_work_left(database: Database) -> bool:
@@ -148,12 +181,29 @@ async def test_an_end_that_cannot_be_recorded_does_not_lose_the_work(
     own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatching, "_BROKEN_RETRY_SECONDS", 0.1)
-    handler.first_detail = "a NUL \0 in what the other side said"
+    handler.details = ["a NUL \0 in what the other side said"]
     async with dispatching_with(own_dsn, handler):
         row_id = await queue(database)
         await until(lambda: no_work_left(database))
-    assert handler.attempts == [(row_id, 0, "ready"), (row_id, 1, "ready")]
-    assert await results(database, row_id) == ["broken", "succeeded"]
+    assert handler.attempts == [(row_id, 0, "ready"), (row_id, 0, "ready")]
+    assert await results(database, row_id) == ["succeeded"]
+
+
+async def test_work_comes_back_even_if_nothing_of_its_end_can_be_recorded(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "_BROKEN_RETRY_SECONDS", 0.1)
+
+    def as_bad(work: Work, *_: object) -> Ended:
+        return Ended(Append(application_id=work.row.application_id, event_id=work.row.id, outcome=BAD))
+
+    monkeypatch.setattr(dispatching, "_broken", as_bad)
+    handler.details = ["a NUL \0"]
+    async with dispatching_with(own_dsn, handler):
+        first = await queue(database, ordering_key=1)
+        second = await queue(database, ordering_key=1)
+        await until(lambda: no_work_left(database))
+    assert [row_id for row_id, _, _ in handler.attempts] == [first, first, second]
 
 
 async def test_a_handler_that_breaks_keeps_the_mark_of_what_may_have_been_sent(
@@ -164,17 +214,20 @@ async def test_a_handler_that_breaks_keeps_the_mark_of_what_may_have_been_sent(
     async with dispatching_with(own_dsn, handler):
         row_id = await queue(database, state="started")
         await until(lambda: no_work_left(database))
-    assert handler.attempts == [(row_id, 0, "started"), (row_id, 1, "started")]
+    assert handler.attempts == [(row_id, 0, "started"), (row_id, 0, "started")]
 
 
-async def test_a_database_fault_in_a_handler_is_tried_again_soon(
-    own_dsn: str, database: Database, handler: Handler
+async def test_a_database_fault_in_a_handler_is_tried_again_soon_and_is_no_attempt(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handler.raises = [asyncpg.InternalClientError("a dead connection")]
+    monkeypatch.setattr(dispatching, "_NO_DATABASE_RETRY_SECONDS", 0.05)
+    handler.raises = [asyncpg.InternalClientError("a dead connection") for _ in range(12)]
     async with dispatching_with(own_dsn, handler):
         row_id = await queue(database)
-        await until(lambda: no_work_left(database), seconds=5)
-    assert await results(database, row_id) == ["broken", "succeeded"]
+        await until(lambda: no_work_left(database))
+    assert handler.attempts == [(row_id, 0, "ready")] * 13
+    assert await results(database, row_id) == ["succeeded"]
+    assert await database.fetchval("select attempts from deliveries where id = $1", row_id) == 1
 
 
 async def test_an_attempt_that_never_ends_is_cut(
@@ -188,19 +241,59 @@ async def test_an_attempt_that_never_ends_is_cut(
         await until(lambda: len(handler.attempts) == 1)
         handler.seconds = 0
         await until(lambda: no_work_left(database))
-    assert await results(database, row_id) == ["broken", "succeeded"]
+    assert await results(database, row_id) == ["succeeded"]
 
 
 async def test_broken_work_comes_back_later_and_later() -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
-    row = QueueRow(uuid4(), 1, 1, uuid4(), "message", uuid4(), uuid4(), None, "ready", 0, None, None)
 
-    def seconds(attempts: int) -> float:
-        ended = dispatching._broken(Work(row._replace(attempts=attempts), 1, None), KeyError("x"), now)
+    def seconds(age: timedelta) -> float:
+        event_id = first_id_at(now - age)
+        row = QueueRow(uuid4(), 1, 1, uuid4(), "message", event_id, uuid4(), None, "ready", 0, None, None)
+        ended = dispatching._broken(Work(row, 1, None), KeyError("x"), now)
         assert ended.retry_at is not None
         return (ended.retry_at - now).total_seconds()
 
-    assert [seconds(attempts) for attempts in (0, 1, 2, 30_000)] == [60, 120, 240, 3600]
+    ages = [timedelta(seconds=-1), timedelta(0), *(timedelta(minutes=m) for m in (2, 10, 10_000))]
+    assert [seconds(age) for age in ages] == [60, 60, 60, 300, 3600]
+
+
+async def test_a_target_with_a_backlog_holds_up_no_other_and_keeps_its_order(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_TARGET_LOADED", 6)
+    monkeypatch.setattr(reading, "_SHARD_LOADED", 20)
+    monkeypatch.setattr(reading, "_READ_ROWS", 4)
+    monkeypatch.setattr(reading, "_BACKLOG_ROWS", 4)
+    slow, quick = SHARD, SHARD + 64
+    handler.holds_back = {UUID(int=slow)}
+    async with dispatching_with(own_dsn, handler) as dispatcher:
+        backlog = [await queue(database, target=slow, ordering_key=1) for _ in range(30)]
+        due = [await queue(database, target=slow, due_at=datetime.now(UTC)) for _ in range(30)]
+        for _ in range(3):
+            row_id = await queue(database, target=quick)
+            dispatcher.on_appended_elsewhere(await last_position(database))
+            await until(lambda row_id=row_id: handler.has_ended(row_id), seconds=3)
+        assert len(dispatcher._lanes.loaded) <= 2 * 6
+        handler.holds_back = set()
+        backlog += [await queue(database, target=slow, ordering_key=1) for _ in range(10)]
+        dispatcher.on_appended_elsewhere(await last_position(database))
+        # no poll is waited for: what ends makes room for what is read next
+        await until(lambda: no_work_left(database), seconds=3)
+    tried = [row_id for row_id, _, _ in handler.attempts]
+    assert len(tried) == 73
+    assert [row_id for row_id in tried if row_id in backlog] == backlog
+    assert set(due) <= set(tried)
+
+
+async def test_a_due_time_that_became_visible_late_is_found(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_LOOK_BACK_SECONDS", 0.3)
+    async with dispatching_with(own_dsn, handler):
+        await asyncio.sleep(1)
+        await queue(database, due_at=datetime.now(UTC) - timedelta(hours=1))
+        await until(lambda: no_work_left(database), seconds=5)
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
@@ -233,16 +326,16 @@ async def test_a_shard_that_leaves_while_it_is_read_starts_nothing_more(
 ) -> None:
     handler.seconds = 0.3
     async with dispatching_with(own_dsn, handler) as dispatcher:
-        read = dispatching.cross_tenant.select_forward
+        read = cross_tenant.select_forward
 
         async def read_slowly(*arguments: object) -> list[QueueRow]:
             rows = await read(*arguments)  # type: ignore[arg-type]
             if rows:
-                dispatcher._shards[SHARD].is_leaving = True
+                dispatcher._reading.shards[SHARD].is_leaving = True
             return rows
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(dispatching.cross_tenant, "select_forward", read_slowly)
+            patch.setattr(cross_tenant, "select_forward", read_slowly)
             await queue(database)
             await asyncio.sleep(0.1)
             dispatcher.on_appended_elsewhere(10**9)
@@ -268,15 +361,53 @@ async def test_work_of_a_shard_that_came_anew_while_it_was_read_is_read_again(
 async def test_a_reader_that_meets_a_bug_reads_on(
     own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, faults = dispatching.cross_tenant.select_due, [KeyError("a bug"), OSError("gone")]
+    read, faults = cross_tenant.select_due, [KeyError("a bug"), OSError("gone")]
 
     async def read_badly(*arguments: object) -> list[QueueRow]:
         if faults:
             raise faults.pop()
         return await read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dispatching.cross_tenant, "select_due", read_badly)
+    monkeypatch.setattr(cross_tenant, "select_due", read_badly)
     async with dispatching_with(own_dsn, handler):
         await queue(database, due_at=datetime.now(UTC) - timedelta(minutes=1))
         await until(lambda: no_work_left(database))
     assert faults == []
+
+
+async def test_work_that_is_read_and_done_before_its_flush_is_handed_over_is_done_once(
+    own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fan_outs, may_end = cross_tenant.select_fan_outs, asyncio.Event()
+
+    async def select_slowly(*arguments: object) -> object:
+        if handler.was_read.is_set():
+            await may_end.wait()
+        return await fan_outs(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cross_tenant, "select_fan_outs", select_slowly)
+    async with dispatching_with(own_dsn, handler) as dispatcher:
+        async with database.transaction():
+            row_id = await queue(database, due_at=datetime.now(UTC) - timedelta(seconds=1))
+            row = await database.fetchrow("select * from delivery_queue where id = $1", row_id)
+        assert row is not None
+        await handler.was_read.wait()
+        released = AppendedDelivery(
+            row["application_id"],
+            SHARD,
+            row["position"],
+            row_id,
+            row["kind"],
+            row["event_id"],
+            row["target_id"],
+            None,
+            None,
+            row["due_at"],
+            None,
+        )
+        # told by the appender while the row is read, and done before that read ends
+        dispatcher.on_flushed(Flushed([], None, None, [released]))
+        await until(lambda: no_work_left(database))
+        may_end.set()
+        await asyncio.sleep(0.3)
+    assert [tried for tried, _, _ in handler.attempts] == [row_id]

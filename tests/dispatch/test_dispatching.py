@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 import pytest
 
-from outrider.dispatch import dispatcher as dispatching
+from outrider.dispatch import reading
 from outrider.events.creating import NewCustomEvent, create_event
 from outrider.messaging.sending import send_message, send_messages
 from outrider.messaging.values import SendRequest
@@ -41,7 +41,7 @@ async def no_work_left(database: Database) -> bool:
 async def test_more_than_sixteen_subscriptions_hear_exactly_once_each(
     process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "_FAN_OUT_CHUNK", 7)
+    monkeypatch.setattr(reading, "_FAN_OUT_CHUNK", 7)
     for number in range(20):
         # some match by two patterns and still hear once
         await subscribe(
@@ -93,8 +93,8 @@ async def test_a_subscription_hears_nothing_from_before_its_creation_even_in_a_f
 async def test_a_backlog_larger_than_what_fits_in_memory_is_worked_off_in_order(
     process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "_SHARD_LOADED", 20)
-    monkeypatch.setattr(dispatching, "_READ_ROWS", 8)
+    monkeypatch.setattr(reading, "_SHARD_LOADED", 20)
+    monkeypatch.setattr(reading, "_READ_ROWS", 8)
     config = {"api_base_url": f"{sink.url}/vendor"}
     connections = [(await connect_sandbox(process, tenant, config=config)).id for _ in range(3)]
     begun = monotonic()
@@ -123,7 +123,7 @@ async def test_a_backlog_larger_than_what_fits_in_memory_is_worked_off_in_order(
 async def test_due_work_beyond_one_read_is_read_at_once(
     process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "_DUE_ROWS", 10)
+    monkeypatch.setattr(reading, "_DUE_ROWS", 10)
     connection = (
         await connect_sandbox(
             process, tenant, channel=Channel.EMAIL, config={"api_base_url": f"{sink.url}/vendor"}

@@ -359,6 +359,20 @@ async def test_a_poisoned_item_among_two_hundred_fails_alone(
     )
 
 
+async def test_several_items_of_one_caller_end_each_for_itself(
+    appender: Appender, application: UUID, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    first = new_event(application, key="k")
+    items = [first, new_event(application, payload="{"), new_event(application, key="k")]
+    appended, poisoned, repeated = await appender.append_all(items)
+
+    assert isinstance(poisoned, PoisonedItem)
+    assert not isinstance(appended, Exception)
+    assert not isinstance(repeated, Exception)
+    assert (appended.verdict, repeated.verdict) == (Verdict.APPENDED, Verdict.DUPLICATE)
+    assert await stored(database, application) == [first.event_id]
+
+
 async def test_what_hears_of_a_commit_cannot_break_the_appender(dsn: str, application: UUID) -> None:
     around = Around()
     around.flushed = _Raises()  # type: ignore[assignment]
@@ -580,10 +594,14 @@ async def test_a_caller_that_goes_away_before_its_flush_gets_nothing_written(
             await database.execute("select pg_advisory_xact_lock(7305002)")
             first = asyncio.create_task(appender.append(new_event(application)))
             await asyncio.sleep(0.1)
-            gone = asyncio.create_task(appender.append(new_event(application)))
+            gone = [
+                asyncio.create_task(appender.append(new_event(application))),
+                asyncio.create_task(appender.append_all([new_event(application) for _ in range(3)])),
+            ]
             patient = asyncio.create_task(appender.append(new_event(application)))
             await asyncio.sleep(0)
-            gone.cancel()
+            for caller in gone:
+                caller.cancel()
         await asyncio.gather(first, patient)
 
     assert len(await stored(database, application)) == 2

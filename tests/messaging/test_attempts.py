@@ -1,7 +1,8 @@
 """What becomes of an attempt: doubts, deadlines, retries, adapters with bugs, and the webhooks that wait for it."""
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import orjson
 import pytest
 
 from outrider.dispatch.values import Work
-from outrider.messaging import recording
+from outrider.messaging import cross_tenant, delivering, recording
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
@@ -173,7 +174,7 @@ async def test_a_bug_before_the_call_delays_the_message_and_still_frees_its_webh
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("outrider.dispatch.dispatcher._BROKEN_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(recording, "_RETRY_SECONDS", (0.1,))
     await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
     prepare = MessageHandler._prepared
 
@@ -189,6 +190,132 @@ async def test_a_bug_before_the_call_delays_the_message_and_still_frees_its_webh
     assert await results(database, event_id) == ["broken", "succeeded"]
     await until(lambda: len(sink.at("/hook")) == 1)
     assert bodies(sink, "message.outbound")[0]["payload"]["external_message_id"]  # type: ignore[index]
+
+
+async def test_a_bug_that_stays_ends_the_message_and_leaves_nothing_behind(
+    process: Runtime,
+    tenant: Tenant,
+    connection: UUID,
+    sink: Sink,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
+    monkeypatch.setattr(recording, "_RETRY_SECONDS", (100_000,))
+
+    async def prepare_badly(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(MessageHandler, "_prepared", prepare_badly)
+    event_id = await send(process, tenant, connection)
+
+    assert await ended(database, event_id) == "failed EXPIRED"
+    assert await results(database, event_id) == ["broken"]
+    await until(lambda: len(sink.at("/hook")) == 1)
+    assert bodies(sink, "message.outbound")[0]["payload"]["failed_at"]  # type: ignore[index]
+
+
+async def test_a_message_that_is_gone_from_the_log_keeps_no_webhooks_waiting(
+    process: Runtime,
+    tenant: Tenant,
+    connection: UUID,
+    sink: Sink,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subscriptions = [await subscribe(process, tenant, f"{sink.url}/hook", "*") for _ in range(18)]
+
+    async def load_nothing(_: MessageHandler, rows: Sequence[object], __: int) -> Sequence[object]:
+        return [None for _ in rows]
+
+    monkeypatch.setattr(MessageHandler, "handed", lambda *_: None)
+    monkeypatch.setattr(MessageHandler, "_load", load_nothing)
+    event_id = await send(process, tenant, connection)
+
+    assert await ended(database, event_id) == "failed UNKNOWN"
+    found = (
+        "select count(*) from deliveries where event_id = $1 and state = 'dropped' and reason = 'event_gone'"
+    )
+
+    async def all_are_dropped() -> bool:
+        return await database.fetchval(found, event_id) == len(subscriptions)
+
+    await until(all_are_dropped)
+    assert not await database.fetchval("select count(*) from fan_outs where event_id = $1", event_id)
+
+
+async def test_credentials_that_cannot_be_opened_put_the_message_off_until_they_can(
+    process: Runtime, tenant: Tenant, connection: UUID, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outrider.messaging.delivering._UNREADABLE_SECONDS", 0.2)
+    sealed = await database.fetchval(
+        "select sealed_config from accounts where organisation_id = $1", tenant.actor.organisation_id
+    )
+    change = "update accounts set sealed_config = $2 where organisation_id = $1"
+    await database.execute(change, tenant.actor.organisation_id, sealed[:-1] + b"?")
+    process.connections.clear()
+    event_id = await send(process, tenant, connection)
+    await until(lambda: was_tried(database, event_id))
+    (entry,) = await database.fetch("select result, detail from attempts where delivery_id = $1", event_id)
+    assert entry["result"] == "deferred"
+    assert "credentials cannot be opened" in entry["detail"]
+
+    await database.execute(change, tenant.actor.organisation_id, sealed)
+    process.connections.clear()
+    assert await ended(database, event_id) == "succeeded"
+
+
+async def test_what_is_long_does_not_wait_in_memory(
+    process: Runtime,
+    tenant: Tenant,
+    connection: UUID,
+    sink: Sink,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[object] = []
+    attempt = MessageHandler.attempt
+
+    async def look(self: MessageHandler, work: Work) -> object:
+        kept.append(work.cargo)
+        return await attempt(self, work)
+
+    monkeypatch.setattr(MessageHandler, "attempt", look)
+    await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
+    for note in ("short", "long" * 5_000):
+        event_id = await send(process, tenant, connection, metadata={"note": note})
+        assert await ended(database, event_id) == "succeeded"
+        await until(lambda: not process.dispatcher.in_flight)
+    first, second = kept
+    assert first is not None
+    assert second is None
+    assert [len(orjson.loads(one.body)["metadata"]["note"]) for one in sink.at("/vendor/messages")] == [
+        5,
+        20_000,
+    ]
+    await until(lambda: len(sink.at("/hook")) == 2)
+    assert {len(body["payload"]["metadata"]["note"]) for body in bodies(sink, "message.outbound")} == {
+        5,
+        20_000,
+    }  # type: ignore[index]
+    loaded = [
+        await cross_tenant.load_outbound(
+            process.database.system, [(tenant.application_id, event_id)], longest
+        )
+        for longest in (16_384, 30_000)
+    ]
+    assert [cargo is None for (cargo,) in loaded] == [True, False]
+
+
+async def was_tried(database: Database, event_id: UUID) -> bool:
+    return bool(await database.fetchval("select count(*) from attempts where delivery_id = $1", event_id))
+
+
+def test_a_message_that_is_put_off_again_and_again_stays_countable() -> None:
+    waits = [delivering.wait_seconds(0.0, attempts) for attempts in range(1, 40_000)]
+    assert len([one for one in itertools.accumulate(waits) if one < 48 * 3600]) < 2**15
+    assert delivering.wait_seconds(30.0, 5) == 30
+    assert delivering.wait_seconds(1.0, 0) == 1
 
 
 @pytest.mark.parametrize("outcome", [Sent("id \0 \ud800"), Rejected(FailureCode.UNKNOWN, "no \0 \udfff")])

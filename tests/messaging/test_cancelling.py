@@ -187,11 +187,10 @@ async def test_a_message_is_sent_at_its_time_wherever_that_lies(
     config = {"api_base_url": f"{sink.url}/vendor"}
     connection = (await connect_sandbox(process, tenant, channel=Channel.EMAIL, config=config)).id
     moments = [-3600.0, -1.0, -0.001, 0.0, 0.001, 0.01, 0.04, 0.06, 0.2, 0.5, 1.0] * 4
-    begun = {
-        await schedule(process, tenant, connection, seconds, f"to{number}@test"): process.sending.ids.now()
-        + timedelta(seconds=seconds)
-        for number, seconds in enumerate(moments)
-    }
+    begun = {}
+    for number, seconds in enumerate(moments):
+        due = process.sending.ids.now() + timedelta(seconds=seconds)
+        begun[await schedule(process, tenant, connection, seconds, f"to{number}@test")] = due
     for event_id in begun:
         await until(lambda event_id=event_id: is_over(database, event_id))
 

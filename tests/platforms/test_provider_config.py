@@ -122,7 +122,7 @@ def test_defaults_stand_under_what_is_stored() -> None:
 
 
 def test_secrets_read_as_a_mask_and_only_where_they_are_set() -> None:
-    shown = masked_config(MANIFEST, {"sender": "a"}, ["api_key"])
+    shown = masked_config(CheckedConfig({"sender": "a"}, {"api_key": "secret"}))
 
     assert shown["api_key"] == MASK
     assert "second_key" not in shown

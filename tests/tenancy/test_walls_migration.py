@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from outrider.core.database.migrating import migrate
+from outrider.core.database.migrating import SchemaMismatch, migrate
 from outrider.tenancy.context import TenancyContext
 from tests.tenants import new_tenant, open_tenancy
 
@@ -83,3 +83,23 @@ async def test_a_user_who_may_not_act_as_the_role_is_told_what_to_do(
     await system.execute(f"drop database {names[0]} with (force)")
     await system.execute(f"create database {names[0]}")
     await system.execute(f"drop role {user}")
+
+
+async def test_a_user_who_may_not_make_tables_is_told_what_to_do(
+    tenancy: TenancyContext, names: list[str]
+) -> None:
+    system, user = tenancy.database.system, f"{names[0]}_user"
+    await system.execute(f"create role {user} login")
+    dsn = beside(tenancy.database.dsn, database=names[0], user=user)
+
+    with pytest.raises(SchemaMismatch) as refused:
+        await migrate(dsn)
+
+    remedy = f"alter database {names[0]} owner to {user};"
+    assert remedy in str(refused.value)
+    await system.execute(f"grant outrider_tenant to {user} with inherit false, set true")
+    await system.execute(remedy)
+    assert await migrate(dsn) > 0
+    await system.execute(f"drop database {names[0]} with (force)")
+    await system.execute(f"create database {names[0]}")
+    await system.execute(f"drop owned by {user}; drop role {user}")

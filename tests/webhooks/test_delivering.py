@@ -11,15 +11,21 @@ import asyncpg
 import orjson
 import pytest
 
+from outrider.core.errors import Unavailable
+from outrider.core.ids import time_of
 from outrider.core.outgoing import FailureKind, HttpAnswer, HttpFailure
 from outrider.events.creating import EdgeRequest, NewCustomEvent, create_event
 from outrider.events.values import NodeType
+from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
+from outrider.platforms.base import InboundRequest
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks import delivering
+from outrider.webhooks.receiving import receive
 from outrider.webhooks.signing import verify_outeract, verify_standard
+from outrider.webhooks.subscription_directory import SubscriptionDirectory
 from outrider.webhooks.subscriptions import (
     pause_subscription,
     resume_subscription,
@@ -180,17 +186,39 @@ async def test_the_body_and_its_headers_are_as_promised(
         {"edge_type": "for", **shown},
     ]
     assert body["origin_event_id"] == str(sent.event_id)
-    created_at = await database.fetchval("select uuid_extract_timestamp($1)", event_id)
-    assert datetime.fromisoformat(body["created_at"]) == created_at
+    assert datetime.fromisoformat(body["created_at"]) == time_of(event_id)
     assert heard.headers["content-type"] == "application/json"
     assert heard.headers["x-outeract-attempt"] == "1"
     assert abs(int(heard.headers["webhook-timestamp"]) - time.time()) < 5
     assert is_signed(heard)
     assert not is_signed(heard, ANOTHER_SECRET)
+    await ended(database, event_id)
     delivery = await database.fetchval(
         "select id from deliveries where event_id = $1 and kind = 'webhook'", event_id
     )
     assert str(delivery) == body["id"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["from memory", "from the database"])
+async def test_an_outbound_message_shows_who_it_went_to_and_who_sent_it(
+    process: Runtime, tenant: Tenant, sink: Sink, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    if not is_kept:
+        monkeypatch.setattr(MessageHandler, "handed", lambda *_: None)
+    connection = await connect_sandbox(process, tenant)
+    entry = await process.connections.get(tenant.application_id, connection.id)
+    assert entry is not None
+    told = {"messages": [{"from": "ada", "name": "Ada Lovelace", "text": "Hello"}]}
+    await receive(process.receiving, entry, InboundRequest({}, orjson.dumps(told)))
+    await subscribe(process, tenant, f"{sink.url}/hook", "message.outbound")
+    for recipient in ("ada", "bob"):
+        request = SendRequest(connection_id=connection.id, recipient=recipient, text="x")
+        await send_message(process.sending, tenant.actor, request)
+    await until(lambda: len(sink.at("/hook")) == 2)
+    shown = [orjson.loads(heard.body)["edges"] for heard in sink.at("/hook")]
+    people = {edges["sent_to"]["external_id"]: edges["sent_to"]["name"] for edges in shown}
+    assert people == {"ada": "Ada Lovelace", "bob": None}
+    assert {edges["sent_by"]["name"] for edges in shown} == {entry.system_user.name}
 
 
 async def test_both_secrets_sign_during_a_rotation(process: Runtime, tenant: Tenant, sink: Sink) -> None:
@@ -221,6 +249,12 @@ async def test_a_retry_has_the_same_bytes_although_everything_changed_meanwhile(
     )
     # the second attempt comes out of memory, the third from the queue under a new epoch
     await until(lambda: len(sink.at("/hook")) == 2)
+
+    async def is_recorded() -> bool:
+        attempts = "select attempts from delivery_queue where event_id = $1 and kind = 'webhook'"
+        return await database.fetchval(attempts, sent.event_id) in {2, None}
+
+    await until(is_recorded)
     await database.execute("update shards set epoch = epoch + 1")
     assert (await ended(database, sent.event_id))[0] == "succeeded"
 
@@ -270,6 +304,62 @@ async def test_an_endpoint_that_is_not_there_fails(
     (_, _, status, detail), *_ = await attempts(database, event_id)
     assert status is None
     assert str(detail).startswith("connect")
+
+
+async def test_faults_of_our_own_database_use_up_no_attempt(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outrider.dispatch.dispatcher._NO_DATABASE_RETRY_SECONDS", 0.05)
+    await subscribe(process, tenant, f"{sink.url}/hook", "*")
+    sink.will_answer("/hook", 500)
+    get, faults = process.subscriptions.get, [Unavailable(), OSError()] * 5
+
+    async def get_badly(*arguments: UUID) -> object:
+        if faults:
+            raise faults.pop()
+        return await get(*arguments)
+
+    monkeypatch.setattr(SubscriptionDirectory, "get", lambda _, *arguments: get_badly(*arguments))
+    event_id = await tell(process, tenant)
+    assert await ended(database, event_id) == ("succeeded", None, 2)
+    assert [row[:2] for row in await attempts(database, event_id)] == [(1, "failed"), (2, "succeeded")]
+
+
+async def test_a_bug_of_our_own_ends_with_the_schedule_and_is_not_held_against_the_endpoint(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription = await subscribe(process, tenant, f"{sink.url}/hook", "*")
+
+    async def post_badly(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(delivering.WebhookHandler, "_post", post_badly)
+    event_id = await tell(process, tenant)
+    assert await ended(database, event_id) == ("failed", "retries_exhausted", 4)
+    assert {row[1:] for row in await attempts(database, event_id)} == {
+        ("broken", None, "internal error (ZeroDivisionError)")
+    }
+    assert not await database.fetchval("select failing_since from subscriptions where id = $1", subscription)
+
+
+async def test_a_secret_that_cannot_be_opened_puts_deliveries_off_until_it_can(
+    process: Runtime, tenant: Tenant, sink: Sink, database: Database
+) -> None:
+    subscription = await subscribe(process, tenant, f"{sink.url}/hook", "*")
+    sealed = await database.fetchval("select sealed_secret from subscriptions where id = $1", subscription)
+    change = "update subscriptions set sealed_secret = $2 where id = $1"
+    await database.execute(change, subscription, sealed[:-1] + b"?")
+    event_id = await tell(process, tenant)
+
+    async def was_tried() -> bool:
+        return bool(await database.fetchval("select count(*) from attempts where result = 'broken'"))
+
+    await until(was_tried)
+    assert not sink.heard
+    await database.execute(change, subscription, sealed)
+    process.subscriptions.clear()
+    assert (await ended(database, event_id))[0] == "succeeded"
+    assert is_signed(sink.heard[0])
 
 
 async def test_an_answer_that_cannot_be_stored_is_shown(

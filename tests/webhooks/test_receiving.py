@@ -19,6 +19,7 @@ from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
 from outrider.webhooks import receiving
+from tests.clients import Client
 from tests.running import Sink, connect_sandbox, listening, new_database, proxied, running, subscribe, until
 from tests.tenants import Tenant, new_tenant
 
@@ -67,7 +68,13 @@ class Address:
     async def knock(self, body: object, **headers: str) -> None:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         request = InboundRequest({"content-type": "application/json", **headers}, raw)
-        await receiving.receive(self.process.receiving, self.webhook_id, self.secret, request)
+        await taken_in(self.process, self.webhook_id, self.secret, request)
+
+
+async def taken_in(process: Runtime, webhook_id: UUID, secret: str, request: InboundRequest) -> None:
+    """The two steps of the door."""
+    entry = await receiving.recognise(process.receiving, webhook_id, secret)
+    await receiving.receive(process.receiving, entry, request)
 
 
 @pytest.fixture
@@ -117,13 +124,36 @@ async def test_nothing_tells_which_part_of_an_address_is_wrong(
     told = set()
     for webhook_id, secret, given in asked:
         with pytest.raises(Unauthorized) as refused:
-            await receiving.receive(process.receiving, webhook_id, secret, given)
+            await taken_in(process, webhook_id, secret, given)
         told.add((refused.value.code, refused.value.message, tuple(refused.value.details.items())))
     assert len(told) == 1
     assert await events(database, tenant) == []
 
     body = orjson.dumps({"messages": [message()]})
     await signing.knock(body, **{SIGNATURE_HEADER: signature_of("s" * 40, body)})
+    assert len(await events(database, tenant)) == 1
+
+
+async def test_nothing_is_taken_in_while_its_secrets_cannot_be_opened(
+    process: Runtime, tenant: Tenant, database: Database
+) -> None:
+    signed = await connect_sandbox(process, tenant, config={"signing_secret": "s" * 40})
+    signing = Address(process, signed.id, signed.webhook_url)
+    find = "select sealed_config from accounts where organisation_id = $1"
+    change = "update accounts set sealed_config = $2 where organisation_id = $1"
+    sealed = await database.fetchval(find, tenant.organisation_id)
+    await database.execute(change, tenant.organisation_id, sealed[:-1] + b"?")
+    process.connections.clear()
+    body = orjson.dumps({"messages": [message()]})
+    headers = {SIGNATURE_HEADER: signature_of("s" * 40, body)}
+    for given in (headers, {}):
+        with pytest.raises(Unavailable):
+            await signing.knock(body, **given)
+    assert await events(database, tenant) == []
+
+    await database.execute(change, tenant.organisation_id, sealed)
+    process.connections.clear()
+    await signing.knock(body, **headers)
     assert len(await events(database, tenant)) == 1
 
 
@@ -358,6 +388,16 @@ async def test_receipts_become_children_with_their_webhooks(
 
 
 # --- when it cannot be taken
+
+
+async def test_a_body_is_bounded_at_four_megabytes(client: Client) -> None:
+    connection = await client.connect("TELEGRAM", "sandbox", {})
+    start, end = b'{"messages": [{"from": "ada", "text": "', b'"}]}'
+    largest = start + b"x" * (4_000_000 - len(start) - len(end)) + end
+
+    assert (await client.knock(connection, largest + b" ")).status == 413
+    assert await client.events("message.inbound") == []
+    assert (await client.knock(connection, largest)).status == 200
 
 
 async def test_a_missing_database_is_the_platforms_turn_to_repeat(

@@ -1,6 +1,7 @@
 """The grammar of the command line: every command with its options, in one place and without its code."""
 
 import argparse
+from collections.abc import Callable
 from importlib import metadata
 from typing import NoReturn
 
@@ -39,70 +40,84 @@ class Arguments(argparse.Namespace):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser("outrider", description=DESCRIPTION, epilog=SETTINGS)
-    parser.add_argument("--version", action="version", version=f"outrider {metadata.version('outrider')}")
+    parser = argparse.ArgumentParser(
+        "outrider", description=DESCRIPTION, epilog=SETTINGS, formatter_class=_Formatter
+    )
+    version = f"outrider {metadata.version('outrider')}"
+    parser.add_argument("-V", "--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    serve = commands.add_parser("serve", help="run the server")
+    serve = _add(commands.add_parser, "serve", "run the server")
     serve.add_argument("--role", choices=("all", "api", "worker"), default="all", help="what to run (all)")
     _add_address(serve)
     serve.add_argument("--migrate", action="store_true", help="bring the schema up to date first")
-    dev = commands.add_parser("dev", help="run the server with a demo organisation, for trying it out")
+    dev = _add(commands.add_parser, "dev", "run the server with a demo organisation, for trying it out")
     _add_address(dev)
-    bootstrap = commands.add_parser(
-        "bootstrap", help="create an organisation and its keys, or print them again"
+    bootstrap = _add(
+        commands.add_parser, "bootstrap", "create an organisation and its keys, or print them again"
     )
     bootstrap.add_argument("--output", choices=("json", "text"), default="text", help="how to print (text)")
-    bootstrap.add_argument("--organisation", metavar="NAME", help="what to call the organisation")
-    bootstrap.add_argument("--application", metavar="NAME", help="what to call the application")
-    commands.add_parser("migrate", help="bring the database's schema up to date")
-    commands.add_parser("verify", help="refold the log and compare it with what is stored")
-    commands.add_parser("doctor", help="look at everything that a server needs")
-    _add_keys(commands.add_parser("keys", help="create, list and revoke API keys"))
-    tier = commands.add_parser("tier", help="limit how many requests the keys of an organisation may make")
+    bootstrap.add_argument("--organisation", metavar="NAME", help="what to call the organisation (Default)")
+    bootstrap.add_argument("--application", metavar="NAME", help="what to call the application (Default)")
+    _add(commands.add_parser, "migrate", "bring the database's schema up to date")
+    _add(commands.add_parser, "verify", "refold the log and compare it with what is stored")
+    _add(commands.add_parser, "doctor", "look at everything that a server needs, and change nothing")
+    _add_keys(_add(commands.add_parser, "keys", "create, list and revoke API keys"))
+    tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
     tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
-    _add_listen(commands.add_parser("listen", help="receive webhooks here, print and verify them"))
+    _add_listen(_add(commands.add_parser, "listen", "receive webhooks here, print and verify them"))
     return parser
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Leaves room for our longest options, so that each keeps to its line."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def _add(
+    add_parser: Callable[..., argparse.ArgumentParser], name: str, purpose: str
+) -> argparse.ArgumentParser:
+    sentence = f"{purpose[0].upper()}{purpose[1:]}."
+    return add_parser(name, help=purpose, description=sentence, formatter_class=_Formatter)
+
+
 def _add_address(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", help="the address to listen on (OUTRIDER_HOST)")
-    parser.add_argument("--port", help="the port to listen on (OUTRIDER_PORT)")
+    parser.add_argument("--host", help="the address to listen on (OUTRIDER_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", help="the port to listen on, 0 for any free one (OUTRIDER_PORT, else 8080)")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
-    create = actions.add_parser("create", help="create a key; it is printed once")
+    create = _add(actions.add_parser, "create", "create a key; it is printed once")
     create.add_argument("--application", metavar="SLUG", required=True, help="the application's slug")
     create.add_argument("--name", required=True, help="what the key is for")
+    scopes = [scope.value for scope in Scope]
     create.add_argument(
         "--scope",
         action="append",
-        choices=[scope.value for scope in Scope],
-        help="what it allows; may be repeated (*)",
+        metavar="SCOPE",
+        choices=scopes,
+        help=f"what it allows, may be repeated: {', '.join(scopes)} (*)",
     )
     create.add_argument("--test", action="store_true", help="a test key only reaches the sandbox")
     create.add_argument("--days", type=_positive, help="how many days it lasts (until it is revoked)")
-    listing = actions.add_parser("list", help="list keys, their secrets masked")
-    revoke = actions.add_parser("revoke", help="refuse a key from now on")
+    listing = _add(actions.add_parser, "list", "list keys, their secrets masked")
+    revoke = _add(actions.add_parser, "revoke", "refuse a key from now on")
     revoke.add_argument("key_id", metavar="id", help="the key's id, as `keys list` shows it")
     for action in (create, listing, revoke):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 
 def _add_listen(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", dest="listen_host", default="127.0.0.1", help="the address to listen on (127.0.0.1)"
-    )
-    parser.add_argument(
-        "--port", dest="listen_port", type=_port, default=9000, help="the port, 0 for any (9000)"
-    )
-    parser.add_argument("--secret", action="append", help="a subscription's secret; checks signatures")
-    parser.add_argument("--forward", metavar="URL", help="pass each delivery on and answer as it is answered")
-    parser.add_argument("--answer", type=_status, default=200, help="the status to answer with (200)")
-    parser.add_argument(
-        "--fail", type=_positive, default=0, metavar="N", help="answer 503 to the first N deliveries"
-    )
+    option = parser.add_argument
+    option("--host", dest="listen_host", metavar="HOST", default="127.0.0.1", help="the address (127.0.0.1)")
+    option("--port", dest="listen_port", metavar="PORT", type=_port, default=9000, help="0 for any (9000)")
+    option("--secret", action="append", help="a subscription's secret, to check signatures; may be repeated")
+    option("--forward", metavar="URL", help="pass each delivery on and answer as it is answered")
+    option("--answer", metavar="STATUS", type=_status, default=200, help="the status to answer with (200)")
+    option("--fail", metavar="N", type=_positive, default=0, help="answer 503 to the first N deliveries")
 
 
 def _positive(text: str) -> int:

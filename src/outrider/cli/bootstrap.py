@@ -13,6 +13,7 @@ from uuid import UUID
 from outrider.cli.arguments import Arguments
 from outrider.cli.kept_files import keep, read_kept
 from outrider.cli.opening import load_settings, opened_tenancy
+from outrider.core.data_dirs import make_data_dir
 from outrider.core.database.embedded.file_locks import exclusively
 from outrider.core.errors import ValidationError
 from outrider.tenancy.actors import Scope
@@ -41,7 +42,7 @@ async def run(arguments: Arguments) -> int:
     """Print what was created, or what was there."""
     settings = load_settings()
     async with opened_tenancy(settings) as context:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(settings.data_dir)
         async with exclusively(settings.data_dir / "bootstrap.lock"):
             given = await provide_bootstrap(
                 context,

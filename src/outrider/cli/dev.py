@@ -44,7 +44,7 @@ async def _welcome(data_dir: Path, runtime: Runtime, port: int) -> None:
 
 
 def _lines(demo: Demo, variables: Mapping[str, str], data_dir: Path) -> list[str]:
-    lines = ["", f"Outrider answers on {variables['BASE_URL']}", ""]
+    lines = ["", f"Outrider answers on {variables['BASE_URL']}", "Ctrl-C stops it, and its database.", ""]
     if not demo.is_new:
         return [
             *lines,

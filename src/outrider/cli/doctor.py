@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import asyncpg
@@ -16,10 +17,11 @@ from outrider.cli.arguments import Arguments
 from outrider.cli.opening import load_settings
 from outrider.cli.queries import select_server
 from outrider.core.config import ConfigError, Settings, describe
+from outrider.core.data_dirs import DataDirUnusable, would_be_made
 from outrider.core.database import migrating
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
-from outrider.core.database.pools import Database, UnsafeServer, open_database
+from outrider.core.database.pools import Database, UnreachableServer, UnsafeServer, open_database
 from outrider.core.disk import least_free_bytes, measure
 from outrider.core.sealing import open_sealer
 from outrider.dispatch import cross_tenant as queue
@@ -30,7 +32,14 @@ from outrider.tenancy.cross_tenant import select_sealing_keys
 _LATE_SECONDS = 300
 _CLOCK_SECONDS = 1.0
 _KEY_FILE = "master.key"
-_NO_SERVER = (*DATABASE_FAULTS, asyncpg.PostgresError, EmbeddedPostgresError, UnsafeServer)
+_NO_SERVER = (
+    *DATABASE_FAULTS,
+    asyncpg.PostgresError,
+    DataDirUnusable,
+    EmbeddedPostgresError,
+    UnreachableServer,
+    UnsafeServer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ async def _checks(settings: Settings) -> AsyncGenerator[Check]:
     yield _data_dir(settings)
     yield _disk(settings)
     yield _master_key(settings)
-    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+    if settings.database_url is None and not _is_there(settings.data_dir / "postgres"):
         yield Check("warn", "database", "none yet; `outrider serve` makes one on its first start")
         return
     try:
@@ -77,6 +86,11 @@ async def _checks(settings: Settings) -> AsyncGenerator[Check]:
         yield Check("FAIL", "database", str(error) or type(error).__name__)
 
 
+def _is_there(path: Path) -> bool:
+    # `Path.exists` raises where a folder on the way may not be entered
+    return os.access(path, os.F_OK)
+
+
 def _settings() -> Check:
     chosen = [entry.variable for entry in describe() if os.environ.get(entry.variable)]
     return Check("ok", "settings", ", ".join(chosen) or "all at their defaults")
@@ -84,18 +98,19 @@ def _settings() -> Check:
 
 def _data_dir(settings: Settings) -> Check:
     folder = settings.data_dir
-    if not folder.exists():
-        return Check("warn", "data directory", f"{folder} is not there yet; the first start makes it")
+    if not _is_there(folder):
+        if would_be_made(folder):
+            return Check("warn", "data directory", f"{folder} is not there yet; the first start makes it")
+        is_needed = settings.database_url is None or settings.master_key is None
+        detail = f"{folder} is not there, and this user cannot make it"
+        return Check("FAIL" if is_needed else "warn", "data directory", detail)
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return Check("FAIL", "data directory", f"{folder} cannot be written to by this user")
     return Check("ok", "data directory", str(folder))
 
 
 def _disk(settings: Settings) -> Check:
-    folder = settings.data_dir
-    while not folder.exists():
-        folder = folder.parent
-    space = measure(folder)
+    space = measure(settings.data_dir)
     least = least_free_bytes(space)
     detail = f"{space.free / 1e9:.1f} GB free, new messages are refused below {least / 1e9:.1f} GB"
     return Check("ok" if space.free >= least else "FAIL", "disk", detail)
@@ -105,7 +120,7 @@ def _master_key(settings: Settings) -> Check:
     if settings.master_key is not None:
         return Check("ok", "master key", "from OUTRIDER_MASTER_KEY")
     path = settings.data_dir / _KEY_FILE
-    if not path.exists():
+    if not _is_there(path):
         return Check("warn", "master key", f"{path} is not there yet; the first start makes it")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
@@ -162,7 +177,7 @@ async def _sealed_secrets(settings: Settings, database: Database) -> Check:
     needed = await select_sealing_keys(database.system)
     if not needed:
         return Check("ok", "sealed secrets", "none yet")
-    if settings.master_key is None and not (settings.data_dir / _KEY_FILE).exists():
+    if settings.master_key is None and not _is_there(settings.data_dir / _KEY_FILE):
         return Check("FAIL", "sealed secrets", "there are some, and no master key to open them with")
     try:
         missing = needed - open_sealer(settings).known_key_ids

@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from outrider.cli.arguments import Arguments
+from outrider.core.sockets import listen_on
 from outrider.webhooks.signing import checked_secret, verify_outeract, verify_standard
 
 _BODY_BYTES: Final = 16 * 1024 * 1024
@@ -62,7 +63,10 @@ async def run(arguments: Arguments) -> int:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, arguments.listen_host, arguments.listen_port)
+            listening = listen_on(
+                arguments.listen_host, arguments.listen_port, remedy="--port chooses another port."
+            )
+            site = web.SockSite(runner, listening)
             await site.start()
             _say(f"Listening on {_url(runner, arguments.listen_host)} (Ctrl-C stops)")
             if not receiver.secrets:

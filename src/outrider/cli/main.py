@@ -15,28 +15,44 @@ import uvloop
 
 from outrider.cli.arguments import Arguments, build_parser
 from outrider.core.config import ConfigError
+from outrider.core.data_dirs import DataDirUnusable
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.migrating import SchemaMismatch
-from outrider.core.database.pools import UnsafeServer
+from outrider.core.database.pools import UnreachableServer, UnsafeServer
 from outrider.core.errors import AppError
 from outrider.core.sealing import SealBroken
+from outrider.core.sockets import CannotListen
 
 Run: TypeAlias = Callable[[Arguments], Awaitable[int]]
 
 _INTERRUPTED = 130
+# Their messages say everything that an operator needs.
+_TOLD = (
+    CannotListen,
+    DataDirUnusable,
+    EmbeddedPostgresError,
+    SchemaMismatch,
+    SealBroken,
+    UnreachableServer,
+    UnsafeServer,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    arguments = build_parser().parse_args(argv, Arguments())
+    parser = build_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    arguments = parser.parse_args(argv, Arguments())
     run = cast("Run", importlib.import_module(f"outrider.cli.{arguments.command}").run)
     try:
         return uvloop.run(_awaited(run, arguments))
     except ConfigError as error:
         _tell("The settings cannot be used:", *(f"  {problem}" for problem in error.problems))
         return 2
-    except (SchemaMismatch, UnsafeServer, EmbeddedPostgresError, SealBroken) as error:
+    except _TOLD as error:
         _tell(str(error))
     except AppError as error:
         _tell(error.message if error.__cause__ is None else f"{error.message} ({error.__cause__})")

@@ -1,9 +1,10 @@
 """The little of ASGI that the hot endpoints need: a bounded body in, one answer out."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from outrider.core.errors import PayloadTooLarge, ValidationError
+from outrider.core.errors import PayloadTooLarge, Unavailable
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -11,12 +12,28 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
+MOST_BYTES_UNDER_WAY = 256 * 1024 * 1024
+
+
 class ClientGone(Exception):
     """The caller hung up before its request was whole."""
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """How many bytes of bodies that are not whole yet are in memory, over all requests of the process."""
+
+    total: int = 0
+
+
+_under_way = _UnderWay()
+
+
 async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
-    """The whole body; raises `PayloadTooLarge` as soon as it is known to pass `limit` bytes."""
+    """The whole body; raises `PayloadTooLarge` as soon as it is known to pass `limit` bytes.
+
+    Raises `Unavailable` while unfinished bodies take too much memory together.
+    """
     announced = header(scope, b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > limit:
         raise PayloadTooLarge(f"The body may have at most {limit} bytes.", limit=limit)
@@ -26,17 +43,29 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         return _bounded(body, limit)
-    chunks, total = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        total += len(chunk)
-        if total > limit:
-            raise PayloadTooLarge(f"The body may have at most {limit} bytes.", limit=limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return await _read_on(receive, body, limit)
+
+
+async def _read_on(receive: Receive, first: bytes, limit: int) -> bytes:
+    chunks, total, counted, is_whole = [first], len(first), 0, False
+    try:
+        while not is_whole:
+            _under_way.total += total - counted
+            counted = total
+            if total > limit:
+                raise PayloadTooLarge(f"The body may have at most {limit} bytes.", limit=limit)
+            if _under_way.total > MOST_BYTES_UNDER_WAY:
+                raise Unavailable("Too much is being received at once; try again.")
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk: bytes = message.get("body", b"")
+            total += len(chunk)
+            chunks.append(chunk)
+            is_whole = not message.get("more_body")
+    finally:
+        _under_way.total -= counted
+    return _bounded(b"".join(chunks), limit)
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -73,14 +102,6 @@ async def respond(
         }
     )
     await send({"type": "http.response.body", "body": body})
-
-
-def utf8_path_parameter(scope: Scope, name: str) -> str:
-    """A path parameter as text."""
-    value = scope["path_params"].get(name)
-    if not isinstance(value, str):
-        raise ValidationError(f"The path lacks {name}.", path=name)
-    return value
 
 
 def _bounded(body: bytes, limit: int) -> bytes:

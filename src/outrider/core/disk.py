@@ -32,9 +32,12 @@ class Space:
 
 
 def measure(folder: Path) -> Space:
-    """Ask the file system of a folder."""
-    found = os.statvfs(folder)
-    return Space(free=found.f_bavail * found.f_frsize, total=found.f_blocks * found.f_frsize)
+    """Ask the file system of a folder, or of the place where it would be made."""
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found = os.statvfs(place)
+            return Space(free=found.f_bavail * found.f_frsize, total=found.f_blocks * found.f_frsize)
+    raise FileNotFoundError(folder)
 
 
 def least_free_bytes(space: Space) -> int:
@@ -100,6 +103,8 @@ class DiskWatch:
             log.error("disk.reserve_freed", bytes=self._reserve_bytes)
 
     def _make_reserve(self) -> None:
+        if not self._data_dir.is_dir():
+            return  # with a database elsewhere and a key in the environment nothing is kept here
         with contextlib.suppress(FileNotFoundError):
             if self._reserve.stat().st_size == self._reserve_bytes:
                 return

@@ -161,6 +161,9 @@ class Metrics(Collector):
         self.inbound_total = Counter(
             "outrider_inbound", "Inbound webhooks, by platform and outcome.", "platform", "outcome"
         )
+        self.receipts_unmatched_total = Counter(
+            "outrider_receipts_unmatched", "Receipts let go after waiting 30 days for a message of ours."
+        )
         self.http_requests_total = Counter(
             "outrider_http_requests", "Requests answered, by surface and status.", "surface", "status"
         )

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from outrider.core import setting_values as values
 from outrider.core.config import ConfigError, Settings
+from outrider.core.data_dirs import make_data_dir
 
 _VERSION: Final = b"\x01"
 _KEY_BYTES: Final = 32
@@ -146,7 +147,7 @@ def _read_key_file(path: Path) -> list[bytes]:
 
 def _create_key_file(path: Path) -> None:
     """Put a complete key file in place; of several processes that try, the first wins."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

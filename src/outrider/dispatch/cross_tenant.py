@@ -48,15 +48,30 @@ where q.due_at > $1 and q.due_at <= (select clock_timestamp()) and q.shard = any
 order by q.due_at, q.position limit $3
 for key share of q skip locked
 """  # noqa: S608 -- a constant list of columns
-# Heads of conversations that were deferred: what follows them waits, also under a new owner, and also where
-# their time came while nobody owned the shard.
+# The same for one target of which more stands in the queue than memory has room for.
+SELECT_FORWARD_OF = f"""
+select {_COLUMNS}
+from delivery_queue q
+where q.shard = $1 and q.target_id = $2 and (q.position, q.id) > ($3, $4) and q.due_at is null
+order by q.position, q.id limit $5
+"""  # noqa: S608
+SELECT_DUE_OF = f"""
+select {_COLUMNS}
+from delivery_queue q
+where q.due_at <= (select clock_timestamp()) and q.shard = $1 and q.target_id = $2
+  and q.state in ('ready', 'started')
+order by q.due_at, q.position limit $3
+for key share of q skip locked
+"""  # noqa: S608
+# Heads of conversations that were deferred or released: what follows them waits, also under a new owner, and also
+# where their time came while nobody owned the shard.
 SELECT_DEFERRED_HEADS = """
-select q.target_id, q.ordering_key, q.id,
+select distinct on (q.target_id, q.ordering_key) q.target_id, q.ordering_key, q.id,
   extract(epoch from q.due_at - (select clock_timestamp()))::float8 as remaining
 from delivery_queue q
-where q.shard = any ($1::smallint[]) and q.due_at < 'infinity' and q.attempts > 0 and q.ordering_key is not null
+where q.shard = any ($1::smallint[]) and q.due_at < 'infinity' and q.ordering_key is not null
   and q.state in ('ready', 'started')
-order by q.due_at limit 20000
+order by q.target_id, q.ordering_key, q.position limit 20000
 """
 MARK_STARTED = """
 update delivery_queue q set state = 'started'
@@ -70,6 +85,14 @@ select count(*) as depth, coalesce(extract(epoch from clock_timestamp() - min(
   coalesce(q.due_at, uuid_extract_timestamp(q.event_id)))), 0)::float8 as age
 from (select due_at, event_id from delivery_queue
   where (due_at is null or due_at <= (select clock_timestamp())) and state in ('ready', 'started') limit 100000) q
+"""
+# Of these shards, what is due and nobody attends to: targets at work or paused have their own reasons to wait.
+SELECT_NEGLECTED_AGE = """
+select coalesce(extract(epoch from clock_timestamp() - min(
+  coalesce(q.due_at, uuid_extract_timestamp(q.event_id)))), 0)::float8
+from (select due_at, event_id from delivery_queue q
+  where (due_at is null or due_at <= (select clock_timestamp())) and state in ('ready', 'started')
+    and shard = any ($1::smallint[]) and not target_id = any ($2::uuid[]) limit 100000) q
 """
 SELECT_FAN_OUTS = (
     "select application_id, position, event_id, event_type from fan_outs where not is_held limit 100"
@@ -121,6 +144,18 @@ async def select_due(pool: Pool, since: datetime, shards: Sequence[int], limit: 
     return [QueueRow(*row) for row in await pool.fetch(SELECT_DUE, since, list(shards), limit)]
 
 
+async def select_forward_of(
+    pool: Pool, shard: int, target_id: UUID, cursor: tuple[int, UUID], limit: int
+) -> list[QueueRow]:
+    """Work of one target that is ready at once, behind a cursor (position, id)."""
+    return [QueueRow(*row) for row in await pool.fetch(SELECT_FORWARD_OF, shard, target_id, *cursor, limit)]
+
+
+async def select_due_of(pool: Pool, shard: int, target_id: UUID, limit: int) -> list[QueueRow]:
+    """Retries and scheduled work of one target whose time has come, oldest first."""
+    return [QueueRow(*row) for row in await pool.fetch(SELECT_DUE_OF, shard, target_id, limit)]
+
+
 async def select_deferred_heads(pool: Pool, shards: Sequence[int]) -> list[tuple[UUID, int, UUID, float]]:
     """Deferred work of ordered conversations: (target, ordering key, id, seconds until it is due)."""
     return [tuple(row) for row in await pool.fetch(SELECT_DEFERRED_HEADS, list(shards))]
@@ -143,6 +178,12 @@ async def select_age(pool: Pool) -> tuple[int, float]:
     row = await pool.fetchrow(SELECT_AGE)
     assert row is not None
     return row["depth"], row["age"]
+
+
+async def select_neglected_age(pool: Pool, shards: Sequence[int], attended: Sequence[UUID]) -> float:
+    """For how many seconds the oldest due work of these shards has waited whose target is not attended to."""
+    age: float = await pool.fetchval(SELECT_NEGLECTED_AGE, list(shards), list(attended))
+    return age
 
 
 async def select_fan_outs(pool: Pool) -> list[tuple[UUID, int, UUID, str]]:

@@ -1,59 +1,38 @@
 """The dispatcher: hands due work to its handler and records the end of each attempt.
 
-The owner of a shard gets its own process's appends straight after their commit; what other processes
-appended, what was deferred and what was scheduled is read from the queue, forward from where it was. Every
-end is recorded by the appender together with its facts, and counts only while the shard's epoch holds. It
-promises at-least-once delivery and, per conversation, the order of acceptance.
+It owns shards, starts what its lanes say is next, and lets the appender record every end together with its
+facts, which counts only while the shard's epoch holds. It promises at-least-once delivery and, per
+conversation, the order of acceptance.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from uuid import UUID
 
 from outrider.core import log
-from outrider.core.database.faults import STATEMENT_FAULTS
+from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
+from outrider.core.ids import time_of
 from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant
-from outrider.dispatch.lanes import HEAD_SECONDS, LaneLimits, Lanes
+from outrider.dispatch.lanes import LaneLimits, Lanes
 from outrider.dispatch.leases import Beat, LeaseLimits, Leases
-from outrider.dispatch.values import Ended, Handler, QueueRow, Work
+from outrider.dispatch.reading import QueueReader, ReadingEffects
+from outrider.dispatch.values import Ended, Handler, Work
 from outrider.events.appending import Appender, PoisonedItem
-from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, Flushed, Verdict
+from outrider.events.values import Append, DeliveryOutcome, Flushed, Verdict
 
 # No attempt runs longer than this. In conversations the limit is shorter: there a new owner waits it out before
 # it goes on where an owner vanished.
 ATTEMPT_SECONDS = 66.0
 ORDERED_ATTEMPT_SECONDS = 25.0
-_POLL_SECONDS = 0.5
-_BACKSTOP_SECONDS = 2.0
-_SHARD_LOADED = 2_000
-_READ_ROWS = 200
-_DUE_ROWS = 1_000
-# Longer than any commit takes: a due time is decided before the commit that makes it visible.
-_DUE_OVERLAP = timedelta(seconds=20)
-_BROKEN_RETRY_SECONDS = 60
-_BROKEN_RETRY_MAX_SECONDS = 3_600
-_NO_DATABASE_RETRY_SECONDS = 2
-_FAN_OUT_CHUNK = 500
-_FIRST_ID = UUID(int=0)
-_LAST_ID = UUID(int=(1 << 128) - 1)
-
-
-@dataclass(slots=True)
-class _Shard:
-    """A shard that this process owns. `is_behind`: the queue holds work that is not in memory."""
-
-    epoch: int
-    position: int = 0
-    last_id: UUID = _FIRST_ID
-    is_behind: bool = True
-    is_leaving: bool = False
+_BROKEN_RETRY_SECONDS = 60.0
+_BROKEN_RETRY_MAX_SECONDS = 3_600.0
+_NO_DATABASE_RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +65,18 @@ class Dispatcher:
     ) -> None:
         self._effects = effects
         self._lanes = Lanes(limits)
-        self._shards: dict[int, _Shard] = {}
         self.leases = Leases(effects.pool, process, role=role, on_beat=self._on_beat, limits=lease_limits)
-        self._known_until = 0
-        self._committed = 0
-        self._is_reading = False
-        self._during_read: list[Flushed] = []
-        self._finished: set[UUID] = set()
-        self._due_since = datetime.fromtimestamp(0, UTC)
-        self._is_due_reset = False
-        self._is_forward_wanted = True
-        self._read_forward_at = 0.0
-        self._wake = asyncio.Event()
+        self._reading = QueueReader(
+            ReadingEffects(
+                pool=effects.pool,
+                handlers=effects.handlers,
+                candidate_patterns=effects.candidate_patterns,
+                database_now=effects.database_now,
+                pump=self._pump,
+                may_read=lambda: not self.leases.is_fenced,
+            ),
+            self._lanes,
+        )
         self._attempts: dict[asyncio.Task[None], Work] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -106,7 +85,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Join the other processes and begin."""
         await self.leases.start()
-        self._reader = asyncio.create_task(self._run(), name="dispatch-reader")
+        self._reader = asyncio.create_task(self._reading.run(), name="dispatch-reader")
 
     async def close(self, patience: float) -> None:
         """Start nothing new, let attempts finish for `patience` seconds, hand the shards back."""
@@ -130,63 +109,26 @@ class Dispatcher:
         """Attempts under way."""
         return self._lanes.in_flight
 
+    async def neglected_seconds(self) -> float:
+        """For how long the oldest due work has waited that this process should have begun; asks the database."""
+        return await cross_tenant.select_neglected_age(
+            self._effects.pool, list(self._reading.shards), self._lanes.attended(monotonic())
+        )
+
     @property
     def shards_owned(self) -> int:
         """Shards that are leased to this process."""
-        return len(self._shards)
+        return len(self._reading.shards)
 
     def on_flushed(self, flushed: Flushed) -> None:
         """Take this process's own appends, in commit order, without asking the database."""
-        if flushed.last_position is not None:
-            self._committed = max(self._committed, flushed.last_position)
         self._unblock_cancelled(flushed)
-        if self._is_reading:
-            self._during_read.append(flushed)
-        else:
-            self._hand_over(flushed)
+        self._reading.on_flushed(flushed)
         self._pump()
 
     def on_appended_elsewhere(self, position: int) -> None:
-        """Another process committed up to `position`: read forward."""
-        self._committed = max(self._committed, position)
-        self._want_forward()
-
-    def _hand_over(self, flushed: Flushed) -> None:
-        first, last = flushed.previous_position, flushed.last_position
-        is_gapless = first == self._known_until
-        if first is not None and last is not None:
-            if is_gapless:
-                self._known_until = last
-            elif last > self._known_until:
-                self._want_forward()
-        if flushed.deliveries:
-            self._take_handed(flushed, first, is_gapless=is_gapless)
-
-    def _take_handed(self, flushed: Flushed, first: int | None, *, is_gapless: bool) -> None:
-        now = monotonic()
-        items = {event.id: item for item in flushed.items for event in item.events}
-        items |= {item.event_id: item for item in flushed.items}
-        for delivery in flushed.deliveries:
-            shard = self._shards.get(delivery.shard)
-            if shard is None or shard.is_leaving:
-                continue
-            is_released = first is None or delivery.position <= first
-            if not is_released and (not is_gapless or shard.is_behind or delivery.due_at is not None):
-                # the reader finds it, the scheduled one at its time by the database's clock
-                continue
-            if self._lanes.loaded_by_shard.get(delivery.shard, 0) >= _SHARD_LOADED:
-                if not is_released:
-                    self._fall_behind(shard, first or 0)
-                continue
-            cargo = self._effects.handlers[delivery.kind].handed(items.get(delivery.event_id), delivery)
-            self._lanes.add(Work(_row_of(delivery), shard.epoch, cargo), now)
-
-    @staticmethod
-    def _fall_behind(shard: _Shard, position: int) -> None:
-        """Memory is full for this shard: what comes after `position` is read when there is room again."""
-        if not shard.is_behind:
-            shard.is_behind = True
-            shard.position, shard.last_id = position, _LAST_ID
+        """Another process committed up to `position`."""
+        self._reading.on_appended_elsewhere(position)
 
     def _unblock_cancelled(self, flushed: Flushed) -> None:
         for item in flushed.items:
@@ -195,177 +137,34 @@ class Dispatcher:
 
     def _on_beat(self, beat: Beat) -> None:
         self._effects.set_clock_offset(beat.offset_ms)
-        for number in set(self._shards) - set(beat.owned):
-            del self._shards[number]
+        shards = self._reading.shards
+        for number in set(shards) - set(beat.owned):
+            self._reading.disown(number)
             self._lanes.drop_shard(number)
         now = monotonic()
         for number, epoch in beat.owned.items():
-            known = self._shards.get(number)
+            known = shards.get(number)
             if known is not None and known.epoch == epoch:
                 continue
             if known is not None:
                 self._lanes.drop_shard(number)
-            self._shards[number] = _Shard(epoch)
+            self._reading.own(number, epoch)
             if beat.taken.get(number):
                 self._lanes.quarantine(number, now + ORDERED_ATTEMPT_SECONDS)
-            self._due_since, self._is_due_reset = datetime.fromtimestamp(0, UTC), True
-            self._is_forward_wanted = True
         self._give_back_extras(beat.live_workers)
-        self._wake.set()
+        self._reading.wake()
         self._pump()
 
     def _give_back_extras(self, live_workers: int) -> None:
         share = -(-64 // max(1, live_workers))
-        staying = [number for number, shard in self._shards.items() if not shard.is_leaving]
+        shards = self._reading.shards
+        staying = [number for number, shard in shards.items() if not shard.is_leaving]
         for number in staying[share:]:
-            self._shards[number].is_leaving = True
+            shards[number].is_leaving = True
             self._lanes.drop_shard(number)
-        for number, shard in self._shards.items():
+        for number, shard in shards.items():
             if shard.is_leaving and not self._lanes.in_flight_by_shard.get(number):
                 self.leases.give_back(number)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                if self._shards and not self.leases.is_fenced:
-                    await self._read()
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the next read must come
-                if isinstance(error, STATEMENT_FAULTS):
-                    reason = f"{type(error).__name__}: {error}"
-                    log.warning("dispatch.read_failed", outcome="failed", reason=reason)
-                else:
-                    log.exception("dispatch.broken", error)
-                self._is_forward_wanted = True
-                await asyncio.sleep(_POLL_SECONDS)
-            # not wait_for: it may swallow the cancellation that ends this loop
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._wake.wait()
-
-    async def _read(self) -> None:
-        self._is_reading = True
-        self._finished.clear()
-        try:
-            is_stale = monotonic() - self._read_forward_at > _BACKSTOP_SECONDS
-            if self._is_forward_wanted or is_stale or self._has_room_behind():
-                await self._read_forward()
-            await self._read_due()
-            await self._expand_fan_outs()
-        finally:
-            self._is_reading = False
-            waiting, self._during_read = self._during_read, []
-            for flushed in waiting:
-                if (
-                    flushed.last_position is None
-                    or flushed.last_position > self._known_until
-                    or flushed.deliveries
-                ):
-                    self._hand_over(flushed)
-            self._pump()
-
-    def _want_forward(self) -> None:
-        self._is_forward_wanted = True
-        self._wake.set()
-
-    def _has_room_behind(self) -> bool:
-        return any(
-            shard.is_behind and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED // 2
-            for number, shard in self._shards.items()
-        )
-
-    async def _read_forward(self) -> None:
-        self._is_forward_wanted = False
-        self._read_forward_at = monotonic()
-        until = self._committed
-        reading = {
-            number: shard
-            for number, shard in self._shards.items()
-            if not shard.is_leaving and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED
-        }
-        for number in self._shards.keys() - reading.keys():
-            self._fall_behind(self._shards[number], self._known_until)
-        if not reading:
-            return
-        new = [number for number, shard in reading.items() if shard.position == 0]
-        if new:
-            await self._learn_deferred_heads(new)
-        cursors = [
-            (number, *((shard.position, shard.last_id) if shard.is_behind else (self._known_until, _LAST_ID)))
-            for number, shard in reading.items()
-        ]
-        epochs = {number: shard.epoch for number, shard in reading.items()}
-        rows = await cross_tenant.select_forward(self._effects.pool, cursors, _READ_ROWS)
-        await self._load(rows, epochs)
-        # commit order is position order: whatever is below a visible position was visible too
-        until = max(until, self._known_until, max((row.position for row in rows), default=0))
-        last_rows: dict[int, tuple[int, QueueRow]] = {}
-        for row in rows:
-            count, _ = last_rows.get(row.shard, (0, row))
-            last_rows[row.shard] = (count + 1, row)
-        for number, shard in reading.items():
-            count, row = last_rows.get(number, (0, None))
-            shard.is_behind = count >= _READ_ROWS
-            shard.position, shard.last_id = (
-                (row.position, row.id) if shard.is_behind and row else (until, _LAST_ID)
-            )
-            if shard.is_behind and self._lanes.loaded_by_shard.get(number, 0) < _SHARD_LOADED:
-                self._want_forward()
-        self._known_until = until
-
-    async def _learn_deferred_heads(self, shards: list[int]) -> None:
-        heads = await cross_tenant.select_deferred_heads(self._effects.pool, shards)
-        now = monotonic()
-        for target_id, key, head, remaining in heads:
-            # the head itself ends the wait once it is loaded
-            self._lanes.block(target_id, key, head, now + min(max(0.0, remaining) + 10.0, HEAD_SECONDS))
-
-    async def _read_due(self) -> None:
-        epochs = {number: shard.epoch for number, shard in self._shards.items() if not shard.is_leaving}
-        if not epochs:
-            return
-        since, self._is_due_reset = self._due_since, False
-        asked_at = self._effects.database_now()
-        rows = await cross_tenant.select_due(self._effects.pool, since, list(epochs), _DUE_ROWS)
-        await self._load(rows, epochs)
-        if self._is_due_reset:
-            # a shard came while this was read: its rows are older than where this read began
-            return
-        if len(rows) == _DUE_ROWS and rows[-1].due_at is not None:
-            self._due_since = max(since, rows[-1].due_at - timedelta(microseconds=1))
-            self._wake.set()
-        else:
-            self._due_since = max(since, asked_at - _DUE_OVERLAP)
-
-    async def _load(self, rows: list[QueueRow], epochs: Mapping[int, int]) -> None:
-        """Add rows that are not in memory, did not end while they were read, and are still ours to attempt."""
-        wanted: dict[str, list[QueueRow]] = {}
-        for row in rows:
-            if row.id not in self._lanes.loaded:
-                wanted.setdefault(row.kind, []).append(row)
-        works: dict[UUID, Work] = {}
-        for kind, kind_rows in wanted.items():
-            for row, cargo in zip(kind_rows, await self._effects.handlers[kind].load(kind_rows), strict=True):
-                works[row.id] = Work(row, epochs[row.shard], cargo)
-        now = monotonic()
-        for row in rows:
-            work, shard = works.get(row.id), self._shards.get(row.shard)
-            is_ours = shard is not None and not shard.is_leaving and shard.epoch == epochs[row.shard]
-            if work is not None and is_ours and row.id not in self._finished:
-                self._lanes.add(work, now)
-        self._pump()
-
-    async def _expand_fan_outs(self) -> None:
-        for application_id, position, event_id, event_type in await cross_tenant.select_fan_outs(
-            self._effects.pool
-        ):
-            patterns = self._effects.candidate_patterns(event_type)
-            is_done = False
-            while not is_done:
-                is_done = await cross_tenant.expand_fan_out(
-                    self._effects.pool, application_id, position, event_id, patterns, _FAN_OUT_CHUNK
-                )
-            self._wake.set()
 
     def _pump(self) -> None:
         if self._is_closing or self.leases.is_fenced:
@@ -391,6 +190,7 @@ class Dispatcher:
     async def _attempt(self, work: Work) -> None:
         ended: Ended | None = None
         verdict = Verdict.STALE
+        is_left = False
         try:
             ended = await self._ended(work)
             try:
@@ -400,9 +200,10 @@ class Dispatcher:
                 ended = _broken(work, error, self._effects.database_now())
                 verdict = await self._recorded(ended)
         except (PoisonedItem, Unavailable) as error:
+            is_left = True
             log.error("delivery.left", outcome="failed", reason=str(error), delivery_id=work.row.id)
         finally:
-            self._end(work, ended, verdict)
+            self._end(work, ended, verdict, is_left=is_left)
 
     async def _recorded(self, ended: Ended) -> Verdict:
         return (await self._effects.appender.append(ended.append, patience=None)).verdict
@@ -416,68 +217,64 @@ class Dispatcher:
             log.exception("delivery.broken", error, delivery_id=work.row.id)
             return _broken(work, error, self._effects.database_now())
 
-    def _end(self, work: Work, ended: Ended | None, verdict: Verdict) -> None:
-        if self._is_reading:
-            self._finished.add(work.row.id)
+    def _end(self, work: Work, ended: Ended | None, verdict: Verdict, *, is_left: bool) -> None:
+        self._reading.on_ended(work)
         outcome = ended.append.outcome if ended is not None else None
         is_recorded = verdict == Verdict.APPENDED and outcome is not None
         self._lanes.end(
             work,
             monotonic(),
-            is_retried=ended is not None and ended.retry_at is not None,
+            is_retried=is_left or (ended is not None and ended.retry_at is not None),
             pause_seconds=ended.pause_seconds if ended is not None else None,
             has_failed=outcome is not None
             and outcome.result != "succeeded"
             and ended is not None
             and ended.is_target_at_fault,
         )
+        if is_left:
+            # the queue does not know that it comes back
+            seconds = _broken_seconds(work, self._effects.database_now())
+            asyncio.get_running_loop().call_later(seconds, self._take_again, work)
         result = outcome.result if is_recorded and outcome is not None else "stale"
         self._effects.metrics.deliveries_total.add(work.row.kind, result)
         if outcome is not None and outcome.duration_ms is not None:
             self._effects.metrics.delivery_seconds.observe(outcome.duration_ms / 1000, work.row.kind)
         self._pump()
 
-
-def _row_of(delivery: AppendedDelivery) -> QueueRow:
-    return QueueRow(
-        delivery.application_id,
-        delivery.shard,
-        delivery.position,
-        delivery.id,
-        delivery.kind,
-        delivery.event_id,
-        delivery.target_id,
-        delivery.ordering_key,
-        "ready",
-        0,
-        delivery.due_at,
-        delivery.expires_at,
-    )
+    def _take_again(self, work: Work) -> None:
+        shard = self._reading.shards.get(work.row.shard)
+        if shard is not None and shard.epoch == work.epoch and not shard.is_leaving:
+            self._lanes.add(work, monotonic())
+            self._pump()
 
 
 def _broken(work: Work, error: Exception, now: datetime) -> Ended:
-    """A handler failed by itself: the work stays as it is, and comes back later and later."""
+    """A handler failed by itself: the work stays as it is and comes back; no attempt of its schedule is used up."""
     row = work.row
-    if isinstance(error, (Unavailable, *STATEMENT_FAULTS)) and not isinstance(error, TimeoutError):
-        seconds = _NO_DATABASE_RETRY_SECONDS
-    else:
-        seconds = min(_BROKEN_RETRY_SECONDS * 2 ** min(row.attempts, 10), _BROKEN_RETRY_MAX_SECONDS)
+    is_database = isinstance(error, (Unavailable, *DATABASE_FAULTS)) and not isinstance(error, TimeoutError)
+    seconds = _NO_DATABASE_RETRY_SECONDS if is_database else _broken_seconds(work, now)
     outcome = DeliveryOutcome(
         shard=row.shard,
         epoch=work.epoch,
         position=row.position,
         delivery_id=row.id,
-        number=row.attempts + 1,
+        number=row.attempts,
         result="broken",
         final_state=None,
         reason=None,
         next_state=None,
         due_at=now + timedelta(seconds=seconds),
-        started_at=now,
-        duration_ms=0,
+        started_at=None,
+        duration_ms=None,
         status_code=None,
-        detail=f"internal error ({type(error).__name__})",
+        detail=None,
         release_fragment=None,
     )
     append = Append(application_id=row.application_id, event_id=row.id, outcome=outcome, is_new_fact=False)
     return Ended(append, retry_at=outcome.due_at)
+
+
+def _broken_seconds(work: Work, now: datetime) -> float:
+    """Later and later: what is old already has been tried often."""
+    age = (now - time_of(work.row.event_id)).total_seconds()
+    return min(max(age / 2, _BROKEN_RETRY_SECONDS), _BROKEN_RETRY_MAX_SECONDS)

@@ -18,6 +18,9 @@ HEAD_SECONDS = 120.0
 _BREAKER_FAILURES = 20
 _BREAKER_MAX_SECONDS = 60.0
 _RETRY_TURN = 4
+# How much work of one target comes into memory, and how much of one that does not get rid of it.
+_TARGET_LOADED = 1_000
+_STRUGGLING_LOADED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,31 @@ class Lanes:
         self._quarantined: dict[int, float] = {}
         self.loaded: dict[UUID, Work] = {}
         self.loaded_by_shard: dict[int, int] = {}
+        self._loaded_by_target: dict[UUID, int] = {}
         self.in_flight_by_shard: dict[int, int] = {}
 
     @property
     def in_flight(self) -> int:
         """Attempts under way."""
         return self._in_flight
+
+    def loaded_of(self, target_id: UUID) -> int:
+        """How much work of a target is in memory."""
+        return self._loaded_by_target.get(target_id, 0)
+
+    def is_full(self, target_id: UUID, coming: int = 0) -> bool:
+        """Whether a target has so much work in memory, or coming, that more would only take the room of others."""
+        return self.loaded_of(target_id) + coming >= self._room_of(target_id)
+
+    def has_much_room(self, target_id: UUID) -> bool:
+        """Whether it is worth while to read on for a target."""
+        return self.loaded_of(target_id) <= self._room_of(target_id) // 2
+
+    def attended(self, now: float) -> list[UUID]:
+        """The targets that are at work, or rest for a reason of their own."""
+        return [
+            target.id for target in self._targets.values() if target.in_flight or target.paused_until > now
+        ]
 
     def quarantine(self, shard: int, until: float) -> None:
         """Hold the shard's conversations until an attempt of its vanished owner must have ended."""
@@ -118,6 +140,7 @@ class Lanes:
             return
         self.loaded[row.id] = work
         self.loaded_by_shard[row.shard] = self.loaded_by_shard.get(row.shard, 0) + 1
+        self._loaded_by_target[row.target_id] = self.loaded_of(row.target_id) + 1
         target = self._target(row.target_id)
         if row.ordering_key is None:
             self._offer(target, work)
@@ -222,8 +245,18 @@ class Lanes:
         return target
 
     def _forget(self, work: Work) -> None:
-        if self.loaded.pop(work.row.id, None) is not None:
-            self.loaded_by_shard[work.row.shard] -= 1
+        if self.loaded.pop(work.row.id, None) is None:
+            return
+        self.loaded_by_shard[work.row.shard] -= 1
+        target_id = work.row.target_id
+        self._loaded_by_target[target_id] -= 1
+        if not self._loaded_by_target[target_id]:
+            del self._loaded_by_target[target_id]
+
+    def _room_of(self, target_id: UUID) -> int:
+        target = self._targets.get(target_id)
+        is_struggling = target is not None and (target.failures >= _BREAKER_FAILURES or target.paused_until)
+        return _STRUGGLING_LOADED if is_struggling else _TARGET_LOADED
 
     def _offer(self, target: _Target, work: Work) -> None:
         (target.retries if work.row.attempts else target.fresh).append(work)

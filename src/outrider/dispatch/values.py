@@ -9,6 +9,9 @@ from uuid import UUID
 from outrider.events.values import Append, AppendedDelivery
 
 SHARDS = 64
+# Work waits in memory with what it needs, but for what is longer than this: that is read again for its attempt.
+LONGEST_KEPT = 4 * 1024
+ANY_LENGTH = 2**31 - 1
 
 
 def shard_of(target_id: UUID) -> int:
@@ -60,11 +63,14 @@ class Handler(Protocol):
     """What one kind of delivery (message, webhook) does at each step."""
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
-        """The cargo of work that this process just appended or released, None if `attempt` must read it."""
+        """The cargo of work that this process just appended or released, None if `attempt` must read it.
+
+        None also for a cargo longer than `LONGEST_KEPT`.
+        """
         ...
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
-        """The cargo of each row, read in one statement for all."""
+        """The cargo of each row, read in one statement for all; None for what is longer than `LONGEST_KEPT`."""
         ...
 
     async def attempt(self, work: Work) -> Ended:

@@ -178,6 +178,9 @@ class Appender:
                 await asyncio.wait(futures)
             finally:
                 handle.cancel()
+                for future in futures:
+                    # a caller that went away before the flush gets nothing written
+                    future.cancel()
         return [_outcome_of(future) if isinstance(future, asyncio.Future) else future for future in asked]
 
     def _enqueue_or_refuse(self, item: Append, patience: float) -> "asyncio.Future[Answer] | AppError":

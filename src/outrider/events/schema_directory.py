@@ -17,6 +17,7 @@ from outrider.events.json_schemas import CheckedSchema, FoundViolation, open_sch
 from outrider.tenancy.caching import LookupCache
 
 _MOST_COMPILED: Final = 1_000
+_MANY_STEPS: Final = 100_000
 
 _Key = tuple[UUID, str]
 
@@ -46,7 +47,11 @@ class EventSchemaDirectory:
         current = await self._current.get((application_id, name))
         if current is None or current.schema is None:
             return
-        violations = current.schema.violations(payload, text)
+        steps = current.schema.steps_for(payload, text)
+        if steps > _MANY_STEPS:
+            # a batch of such payloads must not keep everybody else waiting
+            await asyncio.sleep(0)
+        violations = current.schema.violations(payload, steps)
         if violations:
             raise _refusal(current, violations)
 

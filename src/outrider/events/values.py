@@ -186,7 +186,7 @@ class Answer(NamedTuple):
 
 
 class AppendedDelivery(NamedTuple):
-    """Outgoing work that a flush put into the queue, or released."""
+    """Outgoing work that a flush put into the queue, or released; of a message with its recipient's name."""
 
     application_id: UUID
     shard: int
@@ -199,6 +199,7 @@ class AppendedDelivery(NamedTuple):
     origin_event_id: UUID | None
     due_at: datetime | None
     expires_at: datetime | None
+    recipient_name: str | None = None
 
 
 class Flushed(Struct, frozen=True):

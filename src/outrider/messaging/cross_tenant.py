@@ -10,9 +10,10 @@ from outrider.messaging.queries import read_cargo, shown_result
 from outrider.messaging.values import OutboundCargo, SendResult
 
 # `offset 0` keeps the order of these lookups, each by its whole key: a plan that was made while the tables were
-# nearly empty would else go through all messages and people of an application, for each of the pairs.
+# nearly empty would else go through all messages and people of an application, for each of the pairs. What is
+# stored in many bytes is not even unpacked to learn its length.
 LOAD_OUTBOUND = """
-select w.n, e.payload::text as payload, uuid_extract_timestamp(w.event_id) as created_at,
+select w.n, e.payload, uuid_extract_timestamp(w.event_id) as created_at,
   p.external_id as recipient,
   (select json_agg(json_build_array(g.edge_type, g.target_type, g.target_id, u.external_id, u.name) order by g.id)::text
    from edges g left join lateral (
@@ -21,7 +22,9 @@ select w.n, e.payload::text as payload, uuid_extract_timestamp(w.event_id) as cr
    where g.application_id = w.application_id and g.event_id = w.event_id) as edges
 from unnest($1::uuid[], $2::uuid[]) with ordinality w(application_id, event_id, n)
 cross join lateral (
-  select e.payload from events e where e.application_id = w.application_id and e.id = w.event_id offset 0) e
+  select e.payload::text as payload from events e
+  where e.application_id = w.application_id and e.id = w.event_id
+    and case when pg_column_size(e.payload) <= $3 then octet_length(e.payload::text) <= $3 end offset 0) e
 cross join lateral (
   select m.platform_user_id from messages m
   where m.application_id = w.application_id and m.id = w.event_id offset 0) m
@@ -39,9 +42,11 @@ where m.state > 0 or q.id is null or q.attempts > 0
 SELECT_FIRST_ATTEMPT = "select min(started_at) from attempts where application_id = $1 and delivery_id = $2"
 
 
-async def load_outbound(pool: Pool, keys: Sequence[tuple[UUID, UUID]]) -> list[OutboundCargo | None]:
-    """The messages of (application, event) pairs, None for what is gone."""
-    rows = await pool.fetch(LOAD_OUTBOUND, [key[0] for key in keys], [key[1] for key in keys])
+async def load_outbound(
+    pool: Pool, keys: Sequence[tuple[UUID, UUID]], longest: int
+) -> list[OutboundCargo | None]:
+    """The messages of (application, event) pairs, None for what is gone or longer than that."""
+    rows = await pool.fetch(LOAD_OUTBOUND, [key[0] for key in keys], [key[1] for key in keys], longest)
     found = {
         row["n"] - 1: read_cargo(row["payload"], row["edges"], row["recipient"], row["created_at"])
         for row in rows

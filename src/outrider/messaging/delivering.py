@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import assert_never, cast
 
+from msgspec import structs
+
 from outrider.core import log
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
-from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
 from outrider.events.values import Append, AppendedDelivery
 from outrider.messaging import cross_tenant, recording
 from outrider.messaging.recording import Attempt, lifetime_end
@@ -32,10 +34,14 @@ from outrider.platforms.registry import Registry
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 
 SANDBOX = "sandbox"
+_BROKEN = "broken"
 # Together with an adapter's own limit these stay below the dispatcher's limit of an attempt.
 _PREPARE_SECONDS = 1.2
 _FIND_SECONDS = 2.5
 _UNMARKED_SECONDS = 2.0
+_UNREADABLE_SECONDS = 60.0
+# Who is asked again and again to come back at once takes longer in the end: a message's attempts stay countable.
+_LONGEST_EXTRA_SECONDS = 10.0
 # Far enough for "until somebody decides", and still a time that every client can read.
 _FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -52,20 +58,36 @@ class MessageHandler:
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """The cargo that sending left with the item."""
-        cargo = item.cargo if item is not None else None
-        return cargo if isinstance(cargo, OutboundCargo) else None
+        if item is None or not isinstance(item.cargo, OutboundCargo):
+            return None
+        if sum(len(event.payload) for event in item.events) > LONGEST_KEPT:
+            return None
+        return _named(item.cargo, delivery.recipient_name)
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
         """The messages of the rows, in one statement."""
-        return await cross_tenant.load_outbound(
-            self.pool, [(row.application_id, row.event_id) for row in rows]
-        )
+        return await self._load(rows, LONGEST_KEPT)
+
+    async def _load(self, rows: Sequence[QueueRow], longest: int) -> Sequence[object]:
+        keys = [(row.application_id, row.event_id) for row in rows]
+        return await cross_tenant.load_outbound(self.pool, keys, longest)
 
     async def attempt(self, work: Work) -> Ended:
         """Call the provider once and turn its outcome into what to record."""
         started_at, began = self.ids.now(), monotonic()
-        cargo, entry = await self._prepared(work)
-        outcome = await self._outcome(work, cargo, entry)
+        cargo = work.cargo if isinstance(work.cargo, OutboundCargo) else None
+        entry: ConnectionEntry | None = None
+        try:
+            cargo, entry = await self._prepared(work)
+            outcome = await self._outcome(work, cargo, entry)
+        except (Unavailable, *DATABASE_FAULTS):
+            # no attempt was made, and none is counted
+            raise
+        except Exception as error:  # noqa: BLE001 -- a bug before the call: the message ends with its lifetime
+            log.exception("message.broken", error, event_id=work.row.event_id)
+            attempt = Attempt(work, cargo, started_at, round((monotonic() - began) * 1000))
+            detail = f"internal error ({type(error).__name__})"
+            return await self._postponed(attempt, entry, None, detail, result=_BROKEN, pause=None)
         attempt = Attempt(work, cargo, started_at, round((monotonic() - began) * 1000))
         _log(attempt, entry, outcome)
         return await self._ended(attempt, entry, outcome)
@@ -75,7 +97,7 @@ class MessageHandler:
             async with asyncio.timeout(_PREPARE_SECONDS):
                 cargo = work.cargo
                 if not isinstance(cargo, OutboundCargo):
-                    (cargo,) = await self.load([work.row])
+                    (cargo,) = await self._load([work.row], ANY_LENGTH)
                 entry = await self.connections.get(work.row.application_id, work.row.target_id)
         except TimeoutError:
             raise Unavailable from None
@@ -88,6 +110,11 @@ class MessageHandler:
             return Rejected(FailureCode.UNKNOWN, "The message is no longer in the log.")
         if entry is None or not entry.is_active:
             return Rejected(FailureCode.ACCOUNT_ERROR, "The connection was deleted or disabled.")
+        if not entry.is_readable and work.row.state != "started":
+            detail = (
+                "The connection's credentials cannot be opened: the master key that sealed them is missing."
+            )
+            return Deferred(_UNREADABLE_SECONDS, detail, pauses_connection=True)
         adapter = self._adapter(cargo, entry)
         if adapter is None:
             return Rejected(FailureCode.ACCOUNT_ERROR, f"The provider {entry.provider} is not installed.")
@@ -142,13 +169,14 @@ class MessageHandler:
         result: str,
         pause: float | None,
     ) -> Ended:
-        wait = (
-            retry_after if retry_after is not None else recording.retry_seconds(attempt.work.row.attempts + 1)
-        )
-        due_at = self.ids.now() + timedelta(seconds=wait)
+        due_at = self.ids.now() + timedelta(seconds=wait_seconds(retry_after, attempt.work.row.attempts))
         if await self._is_too_late(attempt, entry, due_at):
             return Ended(recording.failed(self.ids, attempt, FailureCode.EXPIRED, detail, result=result))
-        append = recording.postponed(attempt, due_at, detail, result=result)
+        if result == _BROKEN:
+            # what may have been sent already keeps its mark, and the webhooks wait for a real attempt
+            attempt = replace(attempt, cargo=None)
+        next_state = None if result == _BROKEN else "ready"
+        append = recording.postponed(attempt, due_at, detail, result=result, next_state=next_state)
         return Ended(append, retry_at=due_at, pause_seconds=pause, is_target_at_fault=False)
 
     async def _is_too_late(self, attempt: Attempt, entry: ConnectionEntry | None, due_at: datetime) -> bool:
@@ -160,6 +188,23 @@ class MessageHandler:
         # an old one may have been scheduled
         first = await cross_tenant.select_first_attempt(self.pool, row.application_id, row.id)
         return due_at >= lifetime_end(row, first or attempt.started_at, hours)
+
+
+def _named(cargo: OutboundCargo, name: str | None) -> OutboundCargo:
+    """The cargo with its recipient's name, which was not looked up before the append."""
+    if name is None:
+        return cargo
+    edges = tuple(
+        structs.replace(edge, name=name) if edge.edge_type == "sent_to" else edge for edge in cargo.edges
+    )
+    return structs.replace(cargo, edges=edges)
+
+
+def wait_seconds(retry_after: float | None, attempts: int) -> float:
+    """How long to wait: as long as the provider asked, else by the schedule."""
+    if retry_after is None:
+        return recording.retry_seconds(attempts + 1)
+    return max(retry_after, min(float(attempts), _LONGEST_EXTRA_SECONDS))
 
 
 def _as_seen_by(adapter: Adapter, entry: ConnectionEntry) -> ConnectionEntry:
@@ -185,7 +230,7 @@ async def _sent(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) ->
 
 async def _found(adapter: Adapter, outbound: Outbound, entry: ConnectionEntry) -> Sent | Rejected | None:
     """What the provider says became of an attempt, None if it cannot tell."""
-    if Capability.FIND_OUTCOME not in adapter.manifest.capabilities:
+    if Capability.FIND_OUTCOME not in adapter.manifest.capabilities or not entry.is_readable:
         return None
     try:
         async with asyncio.timeout(_FIND_SECONDS):

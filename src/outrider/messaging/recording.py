@@ -69,12 +69,14 @@ def failed(
     )
 
 
-def postponed(attempt: Attempt, due_at: datetime, detail: str, *, result: str) -> Append:
+def postponed(
+    attempt: Attempt, due_at: datetime, detail: str, *, result: str, next_state: str | None = "ready"
+) -> Append:
     """The message stays in the queue and comes back at `due_at`."""
     detail = _storable(detail)
     return _ended(
         attempt,
-        outcome=_outcome(attempt, result=result, next_state="ready", due_at=due_at, detail=detail),
+        outcome=_outcome(attempt, result=result, next_state=next_state, due_at=due_at, detail=detail),
         summary=AttemptSummary(MessageState.ACCEPTED, detail=detail),
     )
 

@@ -1,6 +1,6 @@
 """A connection's config against its provider's manifest: checked whole, split for sealing, masked."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never, cast
 from urllib.parse import urlsplit
@@ -59,11 +59,9 @@ def opened_config(
     return defaults | dict(public) | dict(secrets)
 
 
-def masked_config(
-    manifest: Manifest, public: Mapping[str, object], secret_names: Collection[str]
-) -> JsonObject:
-    """The config as a caller may read it: defaults filled in, secrets that are set shown as `MASK`."""
-    return opened_config(manifest, public, dict.fromkeys(secret_names, MASK))
+def masked_config(checked: CheckedConfig) -> JsonObject:
+    """The config as it is stored readable and shown: secrets that are set stand there as `MASK`."""
+    return checked.public | dict.fromkeys(checked.secrets, MASK)
 
 
 def _unknown_keys(manifest: Manifest, given: Mapping[str, object]) -> list[ConfigProblem]:

@@ -17,10 +17,32 @@ DELETE_OLD_MISSES = """
 delete from link_code_misses where ctid in (
   select ctid from link_code_misses where changed_at < now() - interval '1 day' limit 5000)
 """
+# A receipt that nobody's message ever came for, and its half of the meeting place. 30 days, as long as platforms'
+# repeats are known.
+DELETE_UNMATCHED_RECEIPTS = """
+with unmatched as (
+  delete from parked_receipts where ctid in (
+    select ctid from parked_receipts where event_id < first_id_at(now() - interval '30 days') limit 5000)
+  returning application_id, connection_id, external_id
+), unmet as (
+  delete from external_messages x using unmatched u
+  where x.application_id = u.application_id and x.connection_id = u.connection_id
+    and x.external_id = u.external_id and x.event_id is null
+)
+select count(*) from unmatched
+"""
+# A month that unfinished work still needs stays: messages may be scheduled far ahead.
 SELECT_OLD_PARTITIONS = """
 select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+cross join lateral (select to_date(right(c.relname, 7), 'YYYY_MM')::timestamp at time zone 'UTC' as start) m
+cross join lateral (
+  select first_id_at(m.start) as first_id, first_id_at(m.start + interval '1 month') as next_id) b
 where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'logs') and c.relname ~ '_\\d{4}_\\d{2}$'
-  and to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' < now() - make_interval(days => $1)
+  and m.start + interval '1 month' < now() - make_interval(days => $1)
+  and not exists (select from delivery_queue q where q.event_id >= b.first_id and q.event_id < b.next_id)
+  and not exists (select from delivery_queue q where q.id >= b.first_id and q.id < b.next_id)
+  and not exists (select from fan_outs f where f.event_id >= b.first_id and f.event_id < b.next_id)
+  and not exists (select from parked_receipts r where r.event_id >= b.first_id and r.event_id < b.next_id)
 """
 COUNT_MISPLACED = """
 select (select count(*) from events_default) + (select count(*) from edges_default)
@@ -198,8 +220,17 @@ async def delete_expired_keys(pool: Pool) -> None:
             pass
 
 
+async def delete_unmatched_receipts(pool: Pool) -> int:
+    """Let receipts go that waited 30 days for a message of ours, in small steps; returns how many there were."""
+    total = count = int(await pool.fetchval(DELETE_UNMATCHED_RECEIPTS))
+    while count == 5_000:
+        count = int(await pool.fetchval(DELETE_UNMATCHED_RECEIPTS))
+        total += count
+    return total
+
+
 async def drop_old_partitions(pool: Pool, keep_days: int) -> list[str]:
-    """Drop partitions of raw bodies, attempts, frozen bodies and logs whose every row is older than `keep_days`."""
+    """Drop partitions of raw bodies, attempts, frozen bodies and logs older than `keep_days` that nobody needs."""
     names = [row["relname"] for row in await pool.fetch(SELECT_OLD_PARTITIONS, keep_days)]
     for name in names:
         async with pool.acquire() as connection, connection.transaction():

@@ -14,7 +14,6 @@ from outrider.core import log
 from outrider.core.asgi import Receive, Scope, Send, respond
 from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
-from outrider.dispatch import cross_tenant as queue
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
@@ -117,13 +116,13 @@ async def _checks(runtime: Runtime) -> dict[str, str]:
     pool = runtime.database.system
     try:
         ahead = await cross_tenant.count_partitions_ahead(pool)
-        _, age = await queue.select_age(pool)
+        age = await runtime.dispatcher.neglected_seconds()
     except STATEMENT_FAULTS as error:
         return {"database": type(error).__name__}
     return {
         "database": "ok",
         "migrations": "ok",
         "partitions": "ok" if ahead else "no partition for the coming month",
-        "queue": "ok" if age <= _MAX_QUEUE_AGE_SECONDS else f"oldest due work is {age:.0f} s old",
+        "queue": "ok" if age <= _MAX_QUEUE_AGE_SECONDS else f"due work was left for {age:.0f} s",
         "disk": "ok" if runtime.disk.may_accept_new_facts() else "nearly full",
     }

@@ -53,6 +53,11 @@ class Maintenance:
     async def _do_chores(self) -> None:
         made = await cross_tenant.ensure_partitions(self.pool, MONTHS_AHEAD)
         await cross_tenant.delete_expired_keys(self.pool)
+        unmatched = await cross_tenant.delete_unmatched_receipts(self.pool)
+        if unmatched:
+            # usually of messages that somebody else sent through the same account
+            log.warning("receipts.unmatched", outcome="dropped", receipts=unmatched)
+            self.metrics.receipts_unmatched_total.add(by=unmatched)
         dropped = await cross_tenant.drop_old_partitions(self.pool, self.retention_days)
         if made or dropped:
             log.info("partitions.maintained", outcome="ok", made=made, dropped=dropped)

@@ -18,9 +18,10 @@ from litestar.types import ASGIApp
 from outrider.core import log
 from outrider.core.config import Settings
 from outrider.core.database import migrating
+from outrider.core.sockets import listen_on
 from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
-from outrider.runtime.http_protocol import HttpProtocol
+from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
 from outrider.runtime.surfaces import developer_endpoint, inbound_endpoint
 from outrider.runtime.wiring import Runtime, open_runtime
@@ -37,10 +38,16 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def running_server(settings: Settings, dsn: str, *, role: str = "all") -> AsyncGenerator[RunningServer]:
-    """A server on a migrated database, answering until the block ends (port 0: any free one)."""
+async def running_server(
+    settings: Settings, dsn: str, *, role: str = "all", listening: socket.socket | None = None
+) -> AsyncGenerator[RunningServer]:
+    """A server on a migrated database, answering until the block ends.
+
+    It answers on the socket that it is given, else on the address of the settings (port 0: any free one).
+    """
     async with contextlib.AsyncExitStack() as stack:
-        listening = stack.enter_context(_listen(settings.host, settings.port))
+        if listening is None:
+            listening = stack.enter_context(_listen(settings))
         runtime = await open_runtime(settings, dsn, role=role)
         stack.push_async_callback(runtime.close)
         maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
@@ -80,6 +87,8 @@ async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> Asyn
     started = asyncio.create_task(server.has_started.wait())
     try:
         await asyncio.wait({serving, started}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()  # raises why it could not begin
         yield
     finally:
         gate.is_open = False
@@ -95,19 +104,22 @@ async def serve(
     migrate: bool = False,
     on_ready: Callable[[Runtime, int], Awaitable[None]] | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status. `on_ready` runs once requests are answered.
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit status. `on_ready` runs once requests are answered.
 
-    Raises `SchemaMismatch` on an outdated or newer schema unless `migrate`, and `UnsafeServer` for a database
-    that could lose messages.
+    Raises `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer schema unless
+    `migrate`, and `UnsafeServer` for a database that could lose messages.
     """
+    raise_file_limit()
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _stop_signals():
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with opened_server(settings) as dsn:
+    async with contextlib.AsyncExitStack() as stack:
+        listening = stack.enter_context(_listen(settings))
+        dsn = await stack.enter_async_context(opened_server(settings))
         if migrate or await migrating.is_new(dsn):
             await migrating.migrate(dsn)
         await migrating.check_schema(dsn)
-        async with running_server(settings, dsn, role=role) as running:
+        async with running_server(settings, dsn, role=role, listening=listening) as running:
             log.info("server.started", outcome="ok", role=role, host=settings.host, port=running.port)
             if on_ready is not None:
                 await on_ready(running.runtime, running.port)
@@ -133,10 +145,12 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.set_inheritable(True)
-    return listening
+def _listen(settings: Settings) -> socket.socket:
+    remedy = "OUTRIDER_PORT or --port chooses another port."
+    return listen_on(settings.host, settings.port, remedy=remedy)
+
+
+def _stop_signals() -> set[signal.Signals]:
+    """SIGHUP is a closed terminal; who started us with `nohup` wants to outlive that."""
+    stop = {signal.SIGTERM, signal.SIGINT}
+    return stop if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else stop | {signal.SIGHUP}

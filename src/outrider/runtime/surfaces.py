@@ -74,4 +74,8 @@ def _operations(runtime: Runtime) -> Operations:
 
 def inbound_endpoint(runtime: Runtime) -> InboundEndpoint:
     """`POST /webhooks/{id}/{secret}`."""
-    return InboundEndpoint(partial(receiving.receive, runtime.receiving), runtime.metrics)
+    return InboundEndpoint(
+        recognise=partial(receiving.recognise, runtime.receiving),
+        receive=partial(receiving.receive, runtime.receiving),
+        metrics=runtime.metrics,
+    )

@@ -15,7 +15,7 @@ from outrider.core.errors import Forbidden, ValidationError
 from outrider.core.hashing import hash_secret, new_token
 from outrider.core.sealing import Sealer
 from outrider.platforms.base import Channel, JsonObject, Manifest
-from outrider.platforms.config import MASK, CheckedConfig, check_config, opened_config
+from outrider.platforms.config import MASK, CheckedConfig, check_config, masked_config, opened_config
 from outrider.platforms.registry import Registry, default_provider
 from outrider.tenancy.actors import Actor, Environment
 from outrider.tenancy.context import TenancyContext
@@ -123,7 +123,7 @@ def require_reachable(actor: Actor, provider: str) -> None:
 def _stored(
     context: TenancyContext, actor: Actor, account_id: UUID, checked: CheckedConfig
 ) -> tuple[str, bytes]:
-    shown = orjson.dumps(checked.public | dict.fromkeys(checked.secrets, MASK)).decode()
+    shown = orjson.dumps(masked_config(checked)).decode()
     sealed = context.sealer.seal(
         orjson.dumps(checked.secrets), tenant=actor.organisation_id, purpose=_purpose(account_id)
     )

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 from uuid import UUID
 
+from outrider.core import log
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Database
-from outrider.core.sealing import Sealer
-from outrider.platforms.base import Channel, ConnectionContext
+from outrider.core.sealing import SealBroken, Sealer
+from outrider.platforms.base import Channel, ConnectionContext, JsonObject, Manifest
 from outrider.platforms.registry import Registry
 from outrider.tenancy.accounts import open_config
 from outrider.tenancy.caching import LookupCache
@@ -26,7 +27,10 @@ class SystemUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionEntry:
-    """A connection that was not deleted; `context` is what its adapter is called with."""
+    """A connection that was not deleted; `context` is what its adapter is called with.
+
+    Not `is_readable`: its credentials cannot be opened, and it must not be used before they can.
+    """
 
     organisation_id: UUID
     application_id: UUID
@@ -41,6 +45,7 @@ class ConnectionEntry:
     system_user: SystemUser
     context: ConnectionContext = field(repr=False)
     identity_key: bytes = field(repr=False)
+    is_readable: bool = True
 
     @property
     def is_active(self) -> bool:
@@ -104,14 +109,7 @@ class ConnectionDirectory:
         if adapter is None:
             # Stored by a release that had this provider: nothing can be sent, so it is not there.
             return None
-        config = open_config(
-            self._sealer,
-            adapter.manifest,
-            organisation_id=row.organisation_id,
-            account_id=row.account_id,
-            shown=row.config,
-            sealed=row.sealed_config,
-        )
+        config = self._config(row, adapter.manifest)
         channel = Channel(row.channel)
         return ConnectionEntry(
             organisation_id=row.organisation_id,
@@ -127,6 +125,21 @@ class ConnectionDirectory:
             system_user=SystemUser(
                 row.system_platform_user_id, row.system_user_id, row.system_external_id, row.system_name
             ),
-            context=ConnectionContext(row.application_id, row.id, channel, config),
+            context=ConnectionContext(row.application_id, row.id, channel, config or {}),
             identity_key=self._sealer.identity_key(row.organisation_id),
+            is_readable=config is not None,
         )
+
+    def _config(self, row: ConnectionRow, manifest: Manifest) -> JsonObject | None:
+        try:
+            return open_config(
+                self._sealer,
+                manifest,
+                organisation_id=row.organisation_id,
+                account_id=row.account_id,
+                shown=row.config,
+                sealed=row.sealed_config,
+            )
+        except SealBroken as broken:
+            log.error("connection.unreadable", outcome="failed", connection_id=row.id, reason=str(broken))
+            return None

@@ -14,7 +14,6 @@ import orjson
 from outrider.core.database.pools import Connection
 from outrider.core.errors import NotFound, ValidationError
 from outrider.platforms.base import JsonObject
-from outrider.platforms.config import masked_config
 from outrider.tenancy import queries_connections as queries
 from outrider.tenancy.accounts import change_config, require_reachable
 from outrider.tenancy.actors import Actor, Scope
@@ -78,7 +77,7 @@ async def get_connection(context: TenancyContext, actor: Actor, connection_id: U
         )
     if row is None:
         raise missing_connection(connection_id)
-    return _view(context, row)
+    return _view(row)
 
 
 async def list_connections(
@@ -94,7 +93,7 @@ async def list_connections(
             limit=min(max(limit, 1), MOST_LISTED),
             before=before,
         )
-    return [_view(context, row) for row in rows]
+    return [_view(row) for row in rows]
 
 
 async def update_connection(
@@ -138,7 +137,7 @@ async def update_connection(
         await append_audit(
             context, connection, actor.organisation_id, "system.connection.updated", payload, by=actor
         )
-    return _view(context, after)
+    return _view(after)
 
 
 async def _reconfigure(
@@ -198,9 +197,7 @@ def missing_connection(connection_id: UUID) -> NotFound:
     )
 
 
-def _view(context: TenancyContext, row: ManagedRow) -> ConnectionView:
-    stored = cast("JsonObject", orjson.loads(row.config))
-    adapter = context.registry.get(row.provider)
+def _view(row: ManagedRow) -> ConnectionView:
     return ConnectionView(
         id=row.id,
         account_id=row.account_id,
@@ -210,7 +207,7 @@ def _view(context: TenancyContext, row: ManagedRow) -> ConnectionView:
         provider=row.provider,
         status=row.status,
         in_doubt_policy=row.in_doubt_policy,
-        config=stored if adapter is None else masked_config(adapter.manifest, stored, ()),
+        config=cast("JsonObject", orjson.loads(row.config)),
         health=Health(
             cast('Literal["healthy", "unhealthy", "unknown"]', row.health_status or "unknown"),
             row.health_message,

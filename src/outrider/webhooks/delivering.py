@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -15,9 +15,10 @@ import orjson
 from outrider.core import log
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
+from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
-from outrider.dispatch.values import Ended, QueueRow, Work
+from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
 from outrider.events.bodies import fragment, webhook_body
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEdge, NewEvent
 from outrider.messaging.auto_marking import NO_MARK, AutoMarking, Mark, mark_processed
@@ -80,30 +81,44 @@ class WebhookHandler:
         if item is None:
             return None
         released = item.outcome.release_fragment if item.outcome is not None else None
-        if released is not None and delivery.event_id == item.event_id:
-            return _Frozen(released, delivery.origin_event_id)
-        for event in item.events:
-            if event.id == delivery.event_id and event.fragment is not None:
-                return _Frozen(event.fragment, delivery.origin_event_id)
-        return None
+        if released is None or delivery.event_id != item.event_id:
+            fragments = (event.fragment for event in item.events if event.id == delivery.event_id)
+            released = next(fragments, None)
+        if released is None or len(released) > LONGEST_KEPT:
+            return None
+        return _Frozen(released, delivery.origin_event_id)
 
     async def load(self, rows: Sequence[QueueRow]) -> Sequence[object]:
         """The frozen fragments of the rows, in one statement."""
-        found = await cross_tenant.load_frozen(
-            self.pool, [(row.application_id, row.event_id) for row in rows]
-        )
+        return await self._load(rows, LONGEST_KEPT)
+
+    async def _load(self, rows: Sequence[QueueRow], longest: int) -> Sequence[object]:
+        keys = [(row.application_id, row.event_id) for row in rows]
+        found = await cross_tenant.load_frozen(self.pool, keys, longest)
         return [None if one is None else _Frozen(*one) for one in found]
 
     async def attempt(self, work: Work) -> Ended:
         """Post once and turn the answer into what to record."""
+        try:
+            return await self._attempted(work)
+        except (Unavailable, *DATABASE_FAULTS):
+            # no attempt was made, and none is counted
+            raise
+        except Exception as error:  # noqa: BLE001 -- a bug of ours: the schedule ends this delivery, too
+            log.exception("webhook.broken", error, delivery_id=work.row.id)
+            return self._put_off(work, f"internal error ({type(error).__name__})")
+
+    async def _attempted(self, work: Work) -> Ended:
         row = work.row
         frozen = work.cargo
         if not isinstance(frozen, _Frozen):
-            (frozen,) = await self.load([row])
+            (frozen,) = await self._load([row], ANY_LENGTH)
         entry = await self.subscriptions.get(row.application_id, row.target_id)
         reason = _reason_to_drop(entry, frozen)
         if reason is not None or entry is None or not isinstance(frozen, _Frozen):
             return _dropped(work, reason or "gone", self.ids.now())
+        if not entry.secrets:
+            return self._put_off(work, "the secret that signs cannot be opened: its master key is missing")
         started_at, began = self.ids.now(), monotonic()
         answer = await self._post(work, entry, frozen)
         duration_ms = round((monotonic() - began) * 1000)
@@ -145,13 +160,12 @@ class WebhookHandler:
         started_at: datetime,
         duration_ms: int,
     ) -> Ended:
-        row = work.row
         outcome = _outcome(work, started_at, duration_ms, answer)
         if _is_success(answer):
             if entry.failing_since is not None:
                 await self._remember(entry, is_failing=False)
             succeeded = outcome._replace(result="succeeded", final_state="succeeded")
-            events, edges = await self._mark(row, frozen)
+            events, edges = await self._mark(work.row, frozen)
             return Ended(_append(work, succeeded, events=events, edges=edges))
         if isinstance(answer, HttpAnswer) and answer.status == _GONE:
             return await self._disabled(work, outcome, "the endpoint answered 410")
@@ -159,12 +173,26 @@ class WebhookHandler:
             await self._remember(entry, is_failing=True)
         elif self.ids.now() - entry.failing_since > timedelta(days=_FAILING_DAYS):
             return await self._disabled(work, outcome, f"nothing but failures for {_FAILING_DAYS} days")
-        if row.attempts >= len(RETRY_SECONDS):
-            failed = outcome._replace(result="failed", final_state="failed", reason="retries_exhausted")
-            return Ended(_append(work, failed), is_target_at_fault=True)
-        due_at = self.ids.now() + _retry_after(row.attempts)
-        append = _append(work, outcome._replace(result="failed", next_state="ready", due_at=due_at))
-        return Ended(append, retry_at=due_at, pause_seconds=_pause_of(answer), is_target_at_fault=True)
+        return replace(
+            self._scheduled(work, outcome._replace(result="failed")),
+            pause_seconds=_pause_of(answer),
+            is_target_at_fault=True,
+        )
+
+    def _put_off(self, work: Work, detail: str) -> Ended:
+        """The fault is ours: it counts on the schedule and not against the endpoint."""
+        outcome = _outcome(work, self.ids.now(), 0, None)
+        return self._scheduled(work, outcome._replace(result="broken", detail=detail))
+
+    def _scheduled(self, work: Work, outcome: DeliveryOutcome) -> Ended:
+        """Once more later, until the schedule is at its end."""
+        attempts = work.row.attempts
+        if attempts >= len(RETRY_SECONDS):
+            failed = outcome._replace(final_state="failed", reason="retries_exhausted")
+            return Ended(_append(work, failed))
+        due_at = self.ids.now() + _retry_after(attempts)
+        append = _append(work, outcome._replace(next_state="ready", due_at=due_at))
+        return Ended(append, retry_at=due_at)
 
     async def _mark(self, row: QueueRow, frozen: _Frozen) -> Mark:
         if frozen.event_type != INBOUND:

@@ -16,7 +16,7 @@ import orjson
 from outrider.core import log
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
-from outrider.core.errors import NotFound, Unauthorized
+from outrider.core.errors import NotFound, Unauthorized, Unavailable
 from outrider.core.hashing import hash_secret, secrets_equal
 from outrider.core.ids import IdClock, time_of
 from outrider.core.metrics import Metrics
@@ -90,15 +90,29 @@ class _Received:
     raw_headers: str
 
 
-async def receive(
-    context: ReceivingContext, webhook_id: UUID, secret: str, request: InboundRequest
-) -> WebhookAnswer:
-    """Take one webhook in; returns what the platform wants to read once everything is committed.
+async def recognise(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
+    """Find whose webhook this is, before anything of its body is read.
 
-    Raises `Unauthorized` for an unknown address, a wrong secret or signature (all alike), `NotFound` where
-    no connection uses the account any more, `Unavailable` when it must be sent again.
+    Raises `Unauthorized` for an unknown address and a wrong secret alike, `NotFound` where no connection uses
+    the account any more.
     """
-    entry = await _authentic_connection(context, webhook_id, secret)
+    webhook = await context.connections.by_webhook(webhook_id)
+    # an unknown address takes the same comparison as a wrong secret
+    known_hash = webhook.secret_hash if webhook is not None else bytes(32)
+    if not secrets_equal(hash_secret(secret), known_hash) or webhook is None:
+        raise Unauthorized(NOT_AUTHENTIC)
+    if webhook.connection is None:
+        raise NotFound("No connection uses this webhook any more.", resource_type="PlatformConnection")
+    return webhook.connection
+
+
+async def receive(
+    context: ReceivingContext, entry: ConnectionEntry, request: InboundRequest
+) -> WebhookAnswer:
+    """Take in a webhook whose address was recognised; returns what the platform wants to read, after the commit.
+
+    Raises `Unauthorized` for a wrong signature, `Unavailable` when it must be sent again.
+    """
     return await receive_for(context, entry, context.registry.get(entry.provider), request)
 
 
@@ -106,6 +120,9 @@ async def receive_for(
     context: ReceivingContext, entry: ConnectionEntry, adapter: Adapter | None, request: InboundRequest
 ) -> WebhookAnswer:
     """Take in a webhook whose address is known to be right, as this adapter reads it."""
+    if not entry.is_readable:
+        # without its secrets nothing can be verified: the platform sends again until they are back
+        raise Unavailable("The connection's credentials cannot be opened.")
     if adapter is None or not adapter.verify(request, entry.context):
         context.metrics.inbound_total.add(entry.channel.value, "refused")
         raise Unauthorized(NOT_AUTHENTIC)
@@ -145,17 +162,6 @@ def _link_code(item: InboundItem) -> str | None:
         if code is not None:
             return code
     return None
-
-
-async def _authentic_connection(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
-    webhook = await context.connections.by_webhook(webhook_id)
-    # an unknown address takes the same comparison as a wrong secret
-    known_hash = webhook.secret_hash if webhook is not None else bytes(32)
-    if not secrets_equal(hash_secret(secret), known_hash) or webhook is None:
-        raise Unauthorized(NOT_AUTHENTIC)
-    if webhook.connection is None:
-        raise NotFound("No connection uses this webhook any more.", resource_type="PlatformConnection")
-    return webhook.connection
 
 
 async def _item(context: ReceivingContext, received: _Received, item: InboundItem) -> Append:

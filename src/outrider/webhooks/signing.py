@@ -9,7 +9,6 @@ import binascii
 import hmac
 import secrets as random_secrets
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 from outrider.core.errors import ValidationError
@@ -89,7 +88,6 @@ def _outeract_signature(secret: str, signed: bytes) -> str:
     return _SCHEME + hmac.digest(_keys(secret)[1], signed, "sha256").hex()
 
 
-@lru_cache(maxsize=4096)
 def _keys(secret: str) -> tuple[bytes, bytes]:
     """The key of each family: Standard Webhooks decodes a `whsec_` secret, Outeract takes the text whole."""
     text = secret.encode()

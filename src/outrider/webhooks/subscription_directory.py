@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Literal, cast
 from uuid import UUID
 
+from outrider.core import log
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Database
-from outrider.core.sealing import Sealer
+from outrider.core.sealing import SealBroken, Sealer
 from outrider.tenancy.caching import LookupCache
 from outrider.webhooks.patterns import candidate_patterns
 from outrider.webhooks.queries import SubscriptionRow, select_subscription
@@ -16,7 +17,10 @@ from outrider.webhooks.subscriptions import secret_purpose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionEntry:
-    """A subscription that was not deleted; `secrets` sign its deliveries, the newest first."""
+    """A subscription that was not deleted; `secrets` sign its deliveries, the newest first.
+
+    Without any it cannot be delivered to: its secret cannot be opened.
+    """
 
     organisation_id: UUID
     application_id: UUID
@@ -64,10 +68,6 @@ class SubscriptionDirectory:
         return self._entry(row) if row else None
 
     def _entry(self, row: SubscriptionRow) -> SubscriptionEntry:
-        sealed = [row.sealed_secret]
-        if row.sealed_previous_secret is not None:
-            sealed.append(row.sealed_previous_secret)
-        purpose = secret_purpose(row.id)
         return SubscriptionEntry(
             organisation_id=row.organisation_id,
             application_id=row.application_id,
@@ -76,8 +76,24 @@ class SubscriptionDirectory:
             patterns=frozenset(row.patterns),
             status=cast('Literal["active", "paused", "disabled"]', row.status),
             failing_since=row.failing_since,
-            secrets=tuple(
-                self._sealer.unseal(one, tenant=row.organisation_id, purpose=purpose).decode()
-                for one in sealed
-            ),
+            secrets=self._secrets(row),
         )
+
+    def _secrets(self, row: SubscriptionRow) -> tuple[str, ...]:
+        purpose = secret_purpose(row.id)
+        opened: list[str] = []
+        for sealed in (row.sealed_secret, row.sealed_previous_secret):
+            if sealed is None:
+                continue
+            try:
+                opened.append(
+                    self._sealer.unseal(sealed, tenant=row.organisation_id, purpose=purpose).decode()
+                )
+            except SealBroken as broken:
+                log.error(
+                    "subscription.unreadable", outcome="failed", subscription_id=row.id, reason=str(broken)
+                )
+                if sealed is row.sealed_secret:
+                    # signed with the previous one alone, deliveries would look forged
+                    return ()
+        return tuple(opened)

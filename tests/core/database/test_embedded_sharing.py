@@ -181,7 +181,11 @@ async def test_a_dead_server_that_nobody_reaps_does_not_stand_in_the_way(data_di
 
 async def test_a_stranger_with_the_pid_of_the_dead_server_is_not_taken_for_it(data_dir: Path) -> None:
     embedded = await start_embedded(data_dir)
-    os.kill(embedded.pid, signal.SIGKILL)
+    server = Postmaster.find(data_dir / "postgres")
+    assert server is not None
+    server.send(signal.SIGKILL)
+    await asyncio.wait_for(server.exited(), 10)
+    server.release()
     account = server_account(data_dir / "postgres")
     stranger = await asyncio.create_subprocess_exec("sleep", "60", **account.identity)
     try:

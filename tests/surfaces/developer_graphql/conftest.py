@@ -11,7 +11,7 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.reading import Reading
 from tests.conftest import shared_folder
-from tests.postgres import release_test_databases, test_database_dsn
+from tests.postgres import test_database
 from tests.surfaces.developer_graphql.door import Door, key_of
 from tests.surfaces.developer_graphql.seeding import load_world, seed
 from tests.surfaces.developer_graphql.stage import PUBLIC_URL, Stage
@@ -21,9 +21,8 @@ from tests.tenants import new_tenant, open_tenancy
 @pytest.fixture(scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
     """Two tenants with the same kinds of rows."""
-    root = shared_folder(tmp_path_factory)
-    dsn = await test_database_dsn(f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_reads", root)
-    try:
+    name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_reads"
+    async with test_database(name, shared_folder(tmp_path_factory)) as dsn:
         await migrate(dsn)
         async with open_tenancy(dsn) as context:
             tenant, stranger = await new_tenant(context), await new_tenant(context)
@@ -31,8 +30,6 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stag
                 await seed(connection, (tenant, stranger))
                 world = await load_world(connection)
             yield Stage(Reading(context.database, PUBLIC_URL), Documents(), world, tenant, stranger)
-    finally:
-        await release_test_databases(root)
 
 
 @pytest.fixture(scope="session")

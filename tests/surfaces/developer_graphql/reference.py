@@ -626,7 +626,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "identifier": column("identifier"),
         "status": column("status"),
         "webhookUrl": lambda row, reader: (
-            f"{reader.public_url}/webhooks/{account(row, reader)['webhook_id']}/••••"
+            f"{reader.public_url}/webhooks/{account(row, reader)['webhook_id']}/********"
         ),
         "config": lambda row, reader: json.loads(account(row, reader)["config"]),
         "health": lambda row, _reader: row,

@@ -136,7 +136,7 @@ class Seeding:
                         "provider": "sandbox",
                         "channel": "telegram",
                         "identifier": f"account-{number}",
-                        "config": '{"api_base_url": "http://x", "token": "••••"}',
+                        "config": '{"api_base_url": "http://x", "token": "********"}',
                         "sealed_config": b"sealed",
                         "webhook_id": self.uuid(),
                         "webhook_secret_hash": b"hash",

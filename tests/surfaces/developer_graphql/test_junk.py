@@ -155,7 +155,7 @@ async def test_no_mutation_breaks(door: Door, ids: list[str], name: str, data: s
     assert b"INTERNAL_ERROR" not in got.body, (document, given_arguments)
     if "errors" in answer:
         assert answer["data"] is None
-        assert await count_facts(door) == before
+        assert await count_facts(door) == before, (answer, given_arguments)
 
 
 def test_every_mutation_is_carried_out_by_an_operation() -> None:

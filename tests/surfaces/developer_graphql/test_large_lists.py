@@ -107,3 +107,24 @@ async def test_a_read_that_takes_too_long_says_so(crowd: Stage) -> None:
 
     assert isinstance(refused.value.problem, QueryTooExpensive)
     assert refused.value.path == ["events"]
+
+
+async def test_an_answer_that_is_too_large_is_refused_before_it_is_sent(crowd: Stage) -> None:
+    application_id = UUID("00000000-0000-7000-8000-00000000b16b")
+    await crowd.reading.database.system.execute(
+        "insert into events (application_id, id, position, event_type, payload) "
+        "select $1, uuidv7(make_interval(secs => n)), n, 'large', to_json(repeat('x', 1000000)) "
+        "from generate_series(1, 20) n",
+        application_id,
+    )
+    actor = replace(crowd.tenant.actor, application_id=application_id)
+    large = replace(crowd, tenant=replace(crowd.tenant, application_id=application_id, actor=actor))
+    ask = "query($first: Int) { events(first: $first) { edges { node { payload } } } }"
+
+    assert len((await large.ask(ask, {"first": 10}))["events"]["edges"]) == 10
+    with pytest.raises(FieldRefused) as refused:
+        await large.ask(ask, {"first": 20})
+    assert isinstance(refused.value.problem, QueryTooExpensive)
+    assert "16 MB" in refused.value.problem.message
+    none = "{ events(first: 200) { edges { node { id eventType } } totalCount } application { id } }"
+    assert (await large.ask(none))["events"]["totalCount"] == 20

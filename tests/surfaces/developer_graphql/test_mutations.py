@@ -194,7 +194,7 @@ async def test_a_new_connection_shows_its_webhook_url_once(recorder: Recorder) -
 
     assert own["webhookUrl"] == "https://x/webhooks/1/open-secret"
     assert {"platformConnection": joined} == read
-    assert joined["webhookUrl"].endswith("/••••")
+    assert joined["webhookUrl"].endswith("/********")
     expected = NewConnection(
         channel=Channel.TELEGRAM,
         name="Bot",

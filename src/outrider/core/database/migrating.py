@@ -22,6 +22,11 @@ create table schema_migrations (
 HAS_SCHEMA = "select to_regclass('schema_migrations') is not null"
 SELECT_APPLIED = "select coalesce(max(number), 0) from schema_migrations"
 INSERT_APPLIED = "insert into schema_migrations (number, name) values ($1, $2)"
+SELECT_RIGHTS = """
+select current_user as user, current_database() as database,
+  coalesce(has_schema_privilege(current_schema(), 'create'), false) as may_create,
+  format('alter database %I owner to %I;', current_database(), current_user) as remedy
+"""
 
 
 class SchemaMismatch(Exception):
@@ -58,11 +63,23 @@ async def migrate(dsn: str) -> int:
         await connection.execute("set lock_timeout = '10s'")
         if await connection.fetchval(HAS_SCHEMA):
             return await _apply_missing(connection)
+        await _check_rights(connection)
         async with connection.transaction():
             await connection.execute(CREATE_TABLE)
             return await _apply_missing(connection)
     finally:
         await connection.close()
+
+
+async def _check_rights(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Say what to grant to a user who cannot make our tables, before PostgreSQL says what he lacks."""
+    row = await connection.fetchrow(SELECT_RIGHTS)
+    assert row is not None
+    if not row["may_create"]:
+        raise SchemaMismatch(
+            f"The user {row['user']} cannot make tables in the database {row['database']}. "
+            f"As a superuser: {row['remedy']}"
+        )
 
 
 async def _apply_missing(connection: "asyncpg.Connection[asyncpg.Record]") -> int:

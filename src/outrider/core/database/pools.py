@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -43,6 +44,10 @@ _OLDEST_SERVER = 180_000
 
 class UnsafeServer(Exception):
     """The database server is too old, or its settings could lose what we acknowledge."""
+
+
+class UnreachableServer(Exception):
+    """No connection to the database server could be made; the message says where to and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,17 @@ async def _pool(dsn: str, size: int, **session: str) -> Pool:
 
 
 async def check_server(dsn: str) -> None:
-    """Refuse a server older than 18, or one that may forget what it confirmed."""
-    connection = await asyncpg.connect(dsn, timeout=10)
+    """Refuse a server older than 18, or one that may forget what it confirmed.
+
+    Raises `UnreachableServer` when it cannot be asked, else `UnsafeServer`.
+    """
+    try:
+        connection = await asyncpg.connect(dsn, timeout=10)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        reason = (
+            (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        )
+        raise UnreachableServer(f"PostgreSQL at {_place(dsn)} cannot be used: {reason}.") from error
     try:
         version = int(await connection.fetchval("show server_version_num"))
         if version < _OLDEST_SERVER:
@@ -136,3 +150,9 @@ async def check_server(dsn: str) -> None:
                 raise UnsafeServer(f"The server has {setting} off: a crash would lose acknowledged messages.")
     finally:
         await connection.close()
+
+
+def _place(dsn: str) -> str:
+    """Where a server is, without the credentials that its address may hold."""
+    parts = urlsplit(dsn)
+    return f"{parts.netloc.rpartition('@')[2] or 'a socket'}{parts.path}"

@@ -15,13 +15,19 @@ from outrider.surfaces.developer_graphql.introspecting import introspection
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.nodes import FIELDS
 from outrider.surfaces.developer_graphql.queries.pages import Row
-from outrider.surfaces.developer_graphql.queries.reads import ReadPlan, compile_created, compile_query
+from outrider.surfaces.developer_graphql.queries.reads import (
+    LARGEST_ANSWER,
+    ReadPlan,
+    compile_created,
+    compile_query,
+)
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.surfaces.developer_graphql.selections import Selected, Selecting
 from outrider.tenancy.actors import Scope
 
 _NO_ROW: Row = ()
+_TOO_LARGE = f"The answer has more than {LARGEST_ANSWER >> 20} MB: ask for a smaller page or fewer fields."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,10 @@ async def _ask(reading: Reading, sql: str, arguments: list[object]) -> Row:
         row = await reading.database.reads.fetchrow(sql, *arguments)
     except asyncpg.QueryCanceledError as cancelled:
         raise QueryTooExpensive from cancelled
+    except asyncpg.ProgramLimitExceededError as beyond:
+        raise QueryTooExpensive(_TOO_LARGE) from beyond
+    if row is None:
+        raise QueryTooExpensive(_TOO_LARGE)
     return cast("Row", row)
 
 

@@ -18,6 +18,7 @@ from outrider.core.errors import AppError, ErrorKind, Unauthorized
 from outrider.core.ids import parse_id
 from outrider.core.metrics import Metrics
 from outrider.platforms.base import InboundRequest, WebhookAnswer
+from outrider.tenancy.connection_directory import ConnectionEntry
 from outrider.webhooks.receiving import NOT_AUTHENTIC
 
 # Meta's largest webhook has 3 MB; nothing that we accept comes near.
@@ -27,9 +28,10 @@ _STATUS = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.NOT_FOUND: 404, ErrorKind.T
 
 @dataclass(frozen=True, slots=True)
 class InboundEndpoint:
-    """The ASGI endpoint; `receive` is the operation `webhooks.receiving.receive`."""
+    """The ASGI endpoint. Strangers are turned away before their body is read."""
 
-    receive: Callable[[UUID, str, InboundRequest], Awaitable[WebhookAnswer]]
+    recognise: Callable[[UUID, str], Awaitable[ConnectionEntry]]
+    receive: Callable[[ConnectionEntry, InboundRequest], Awaitable[WebhookAnswer]]
     metrics: Metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,10 +57,10 @@ class InboundEndpoint:
         await respond(send, 200, answer.body, content_type=answer.content_type.encode("latin-1"))
 
     async def _answer(self, scope: Scope, receive: Receive, webhook_id: str, secret: str) -> WebhookAnswer:
+        entry = await self.recognise(_parsed(webhook_id), secret)
         body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
         query = scope["query_string"].decode("latin-1")
-        request = InboundRequest(decoded_headers(scope), body, query)
-        return await self.receive(_parsed(webhook_id), secret, request)
+        return await self.receive(entry, InboundRequest(decoded_headers(scope), body, query))
 
     async def _refuse(self, webhook_id: str, send: Send, error: AppError) -> None:
         # what is not the sender's fault must be sent again; some platforms drop the message at any 4xx

@@ -6,7 +6,6 @@ then have that lock alone was the last one, and stops the server.
 """
 
 import asyncio
-import os
 import signal
 import time
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from outrider.core import log
+from outrider.core.data_dirs import make_data_dir
 from outrider.core.database.embedded.accounts import server_account
 from outrider.core.database.embedded.binaries import choose_binaries
 from outrider.core.database.embedded.clusters import DATABASE, USER, prepare_cluster
@@ -282,13 +282,11 @@ async def start_embedded(data_dir: Path, *, binaries: Path | None = None) -> Emb
 
     `binaries` is a folder with PostgreSQL's programs to prefer to the wheel's. Run `watch()` beside longer work.
     """
+    make_data_dir(data_dir)
     try:
-        data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
         embedded = EmbeddedPostgres(_Places(data_dir.resolve()), binaries)
     except OSError as error:
-        raise EmbeddedPostgresError(
-            f"The data directory {data_dir} cannot be used: {error}. OUTRIDER_DATA_DIR chooses another."
-        ) from error
+        raise EmbeddedPostgresError(f"The data directory {data_dir} cannot be used: {error}.") from error
     try:
         await embedded.ensure_running()
     except BaseException:

@@ -114,7 +114,7 @@ create table users (
   is_system boolean not null default false,
   created_at timestamptz not null,
   primary key (application_id, id)
-);
+) with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000);
 create index users_newest on users (application_id, created_at, id);
 create index users_system on users (application_id, created_at, id) where is_system;
 
@@ -129,7 +129,7 @@ create table platform_users (
   created_at timestamptz not null,
   primary key (application_id, id),
   unique (application_id, connection_id, external_id)
-);
+) with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000);
 create index platform_users_newest on platform_users (application_id, created_at, id);
 create index platform_users_user on platform_users (application_id, user_id);
 
@@ -203,7 +203,7 @@ create table once_keys (
   event_id uuid not null,
   expires_at timestamptz not null,
   primary key (application_id, scope, key)
-);
+) with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000);
 create index once_keys_expiry on once_keys using brin (expires_at);
 
 -- A platform's message ids; event_id is null while only a receipt is known.
@@ -213,7 +213,7 @@ create table external_messages (
   external_id text not null,
   event_id uuid,
   primary key (application_id, connection_id, external_id)
-);
+) with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000);
 
 -- Receipts that came before our record of the send: whole events that wait for their origin.
 create table parked_receipts (
@@ -230,7 +230,7 @@ create table parked_receipts (
   happened_at timestamptz not null,
   error text,
   primary key (application_id, connection_id, external_id, event_id)
-);
+) with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000);
 
 -- Outgoing work.
 

@@ -22,10 +22,15 @@ begin
     if to_regclass(parent || '_default') is null then
       execute format('create table %I partition of %I default', parent || '_default', parent);
     end if;
-    for ahead in -1 .. months_ahead loop
+    -- last month's is for a table that is new: later it may have been dropped for good
+    for ahead in (case when to_regclass(parent || to_char(now() at time zone 'UTC', '_YYYY_MM')) is null
+      then -1 else 0 end) .. months_ahead loop
       month := date_trunc('month', now(), 'UTC') + make_interval(months => ahead);
       if to_regclass(parent || to_char(month at time zone 'UTC', '_YYYY_MM')) is null then
-        execute format('create table %I partition of %I for values from (%L) to (%L)',
+        -- of a table without statistics the planner thinks well: it looks rows up by whole keys; statistics of a
+        -- handful of rows tell it that any index will do, and the plan made then is kept while the table grows
+        execute format('create table %I partition of %I for values from (%L) to (%L) '
+          'with (autovacuum_analyze_threshold = 10000, autovacuum_vacuum_threshold = 10000)',
           parent || to_char(month at time zone 'UTC', '_YYYY_MM'), parent,
           first_id_at(month), first_id_at(month + interval '1 month'));
         created := created + 1;

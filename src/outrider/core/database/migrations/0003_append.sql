@@ -39,7 +39,7 @@ $$;
 
 create type appended_delivery as (
   application_id uuid, shard smallint, position bigint, id uuid, kind text, event_id uuid, target_id uuid,
-  ordering_key bigint, origin_event_id uuid, due_at timestamptz, expires_at timestamptz);
+  ordering_key bigint, origin_event_id uuid, due_at timestamptz, expires_at timestamptz, recipient_name text);
 
 
 -- verdicts: 0 appended, 1 duplicate, 2 key_conflict, 3 target_missing, 4 stale (the work was ended by somebody else).
@@ -183,21 +183,23 @@ begin
       select a.application_id, a.delivery_id, a.number, a.result, a.started_at, a.duration_ms, a.status_code,
         a.detail, case when a.final_state is null then a.due_at end
       from allowed a where a.started_at is not null
+    ), releasing as materialized (
+      -- a message that ended without a body to freeze must not keep its webhooks for ever
+      select a.application_id, a.event_id from allowed a
+      where a.release_fragment is not null or (a.kind = 'message' and a.final_state is not null)
     ), held as materialized (
       select q.ctid as tid
-      from allowed a cross join lateral (
+      from releasing a cross join lateral (
         select q.ctid from delivery_queue q
         where q.application_id = a.application_id and q.event_id = a.event_id and q.state = 'held' offset 0
       ) q
-      where a.release_fragment is not null
     ), opened as (
       update delivery_queue q set state = 'ready', due_at = clock_timestamp()
       where q.ctid = any (array(select h.tid from held h))
       returning q.*
     ), spread as (
       update fan_outs f set is_held = false
-      where f.is_held and (f.application_id, f.event_id) in (
-        select a.application_id, a.event_id from allowed a where a.release_fragment is not null)
+      where f.is_held and (f.application_id, f.event_id) in (select a.application_id, a.event_id from releasing a)
       returning f.application_id, f.event_id
     ), frozen as (
       insert into frozen_bodies (application_id, event_id, fragment)
@@ -211,7 +213,7 @@ begin
     select
       (select array_agg(a.item) from allowed a),
       coalesce((select array_agg(row(o.application_id, o.shard, o.position, o.id, o.kind, o.event_id, o.target_id,
-        o.ordering_key, null, o.due_at, o.expires_at)::appended_delivery order by o.position) from opened o), '{}')
+        o.ordering_key, null, o.due_at, o.expires_at, null)::appended_delivery order by o.position) from opened o), '{}')
     into applied, deliveries;
     for number in select o.item from unnest(p_outcomes) o where ok[o.item] except select unnest(applied) loop
       ok[number] := false;
@@ -382,7 +384,10 @@ begin
       select e.application_id, e.id, e.raw, e.raw_headers::json from fresh e where e.raw is not null
     ), sends as materialized (
       select e.application_id, m.shard, e.position, m.id, 'message' as kind, m.id as event_id,
-        m.connection_id as target_id, m.ordering_key, null::uuid as origin_event_id, m.due_at, m.expires_at
+        m.connection_id as target_id, m.ordering_key, null::uuid as origin_event_id, m.due_at, m.expires_at,
+        -- the sender did not look it up, and its webhook shows it
+        (select p.name from platform_users p
+         where p.application_id = e.application_id and p.id = m.platform_user_id limit 1) as recipient_name
       from fresh e cross join lateral (select (p_messages[e.message]).*) m
       where e.message is not null
     ), wanted as materialized (
@@ -419,14 +424,14 @@ begin
       where not w.is_held and w.fragment is not null
     )
     select deliveries || coalesce(array_agg(row(d.application_id, d.shard, d.position, d.id, d.kind, d.event_id,
-      d.target_id, d.ordering_key, d.origin_event_id, d.due_at, d.expires_at)::appended_delivery
+      d.target_id, d.ordering_key, d.origin_event_id, d.due_at, d.expires_at, d.recipient_name)::appended_delivery
       order by d.position, d.id), '{}')
     into deliveries
     from (
       select * from sends
       union all
       select w.application_id, shard_of(w.subscription_id), w.position, w.id, 'webhook', w.event_id, w.subscription_id,
-        w.ordering_key, w.origin_event_id, null, null
+        w.ordering_key, w.origin_event_id, null, null, null
       from wanted w where w.matches <= 16 and not w.is_held
     ) d;
 

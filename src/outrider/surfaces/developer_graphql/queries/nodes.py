@@ -5,6 +5,7 @@ from typing import Final
 
 import orjson
 
+from outrider.platforms.config import MASK
 from outrider.surfaces.developer_graphql.queries import created, event_lists, events, lists
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
 from outrider.surfaces.developer_graphql.queries.conversations import CONVERSATION_FIELDS
@@ -27,9 +28,6 @@ from outrider.surfaces.developer_graphql.queries.texts import (
 from outrider.surfaces.developer_graphql.queries.windows import page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
-
-MASKED: Final = "••••"
-"""What stands for a secret."""
 
 _NEWEST_LAST: Final = "{row}.created_at, {row}.id"
 
@@ -135,7 +133,7 @@ def _config(compiling: Compiling, row: str, _selected: Selected) -> Text:
 
 def _webhook_url(compiling: Compiling, row: str, _selected: Selected) -> Text:
     start = orjson.dumps(f"{compiling.public_url}/webhooks/").decode()[:-1]
-    masked: Text = [start, _account(compiling, row, "{row}.webhook_id::text"), f'/{MASKED}"']
+    masked: Text = [start, _account(compiling, row, "{row}.webhook_id::text"), f'/{MASK}"']
     if not compiling.is_created:
         return masked
     told = compiling.statement.created("webhook_url", "text")

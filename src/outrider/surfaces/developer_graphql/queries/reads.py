@@ -25,6 +25,8 @@ from outrider.surfaces.developer_graphql.queries.windows import Source, page_wei
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
+LARGEST_ANSWER: Final = 16 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
@@ -47,6 +49,7 @@ class ReadPlan:
         return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), found)
 
 
+_TENANT: Final = re.compile(r"\$1\b")
 _FILLED: Final = re.compile(f"{MARK}([^{MARK}]*){MARK}")
 _Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
 Introspect = Callable[[Selected], Piece]
@@ -94,13 +97,27 @@ def _created(compiling: Compiling, type_name: str, created: str, selected: Selec
 
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
-    sql = compiling.statement.finish(f"select {', '.join(columns)}") if columns else None
+    sql = compiling.statement.finish(_bounded(columns)) if columns else None
+    if sql is not None and not _TENANT.search(sql):
+        # what was only just made may need no row at all, but $1 is always sent
+        sql += " from (select $1::uuid) tenant"
     return ReadPlan(
         sql,
         compiling.statement,
         tuple(_merged(pieces)),
         dict(compiling.scopes),
         has_type_ids=compiling.has_type_ids,
+    )
+
+
+def _bounded(columns: Columns) -> str:
+    """Select the columns, or no row where they are too large together: it is the database that notices first."""
+    names = [f"c{number}" for number in range(len(columns))]
+    selected = ", ".join(f"{column} as {name}" for column, name in zip(columns, names, strict=True))
+    size = " + ".join(f"coalesce(pg_column_size({name}), 0)" for name in names)
+    # offset 0 keeps the planner from writing every column twice
+    return (
+        f"select {', '.join(names)} from (select {selected} offset 0) found where {size} <= {LARGEST_ANSWER}"  # noqa: S608
     )
 
 
