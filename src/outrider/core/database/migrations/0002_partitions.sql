@@ -17,7 +17,10 @@ declare
 begin
   -- one maker at a time, in every process
   perform pg_advisory_xact_lock(7305001);
-  foreach parent in array array['events', 'edges', 'raw_bodies', 'messages', 'deliveries', 'attempts', 'frozen_bodies']
+  -- every table that is partitioned, whichever migration made it
+  for parent in
+    select c.relname from pg_partitioned_table p join pg_class c on c.oid = p.partrelid
+    where c.relnamespace = current_schema()::regnamespace order by c.oid
   loop
     if to_regclass(parent || '_default') is null then
       execute format('create table %I partition of %I default', parent || '_default', parent);

@@ -62,33 +62,4 @@ create index logs_level on logs (application_id, level, id);
 create index logs_type on logs (application_id, log_type, id);
 create index logs_event on logs (application_id, event_id, id) where event_id is not null;
 
--- Every table that is partitioned, whichever migration made it.
-create or replace function ensure_partitions(months_ahead integer) returns integer language plpgsql as $$
-declare
-  parent text;
-  month timestamptz;
-  created integer := 0;
-begin
-  -- one maker at a time, in every process
-  perform pg_advisory_xact_lock(7305001);
-  for parent in
-    select c.relname from pg_partitioned_table p join pg_class c on c.oid = p.partrelid
-    where c.relnamespace = current_schema()::regnamespace order by c.oid
-  loop
-    if to_regclass(parent || '_default') is null then
-      execute format('create table %I partition of %I default', parent || '_default', parent);
-    end if;
-    for ahead in -1 .. months_ahead loop
-      month := date_trunc('month', now(), 'UTC') + make_interval(months => ahead);
-      if to_regclass(parent || to_char(month at time zone 'UTC', '_YYYY_MM')) is null then
-        execute format('create table %I partition of %I for values from (%L) to (%L)',
-          parent || to_char(month at time zone 'UTC', '_YYYY_MM'), parent,
-          first_id_at(month), first_id_at(month + interval '1 month'));
-        created := created + 1;
-      end if;
-    end loop;
-  end loop;
-  return created;
-end $$;
-
 select ensure_partitions(3);
