@@ -15,10 +15,13 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from outrider.runtime.surfaces import developer_endpoint
+from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.schema import SCHEMA
-from tests.surfaces.developer_graphql.door import Door
+from tests.surfaces.developer_graphql.door import Door, key_of
 from tests.surfaces.developer_graphql.test_managing import CREATE_PERSON, CREATE_SCHEMA
+from tests.tenants import new_tenant
 
 _TEXTS = st.one_of(
     st.sampled_from(
@@ -95,6 +98,13 @@ def junk(kind: Any, ids: list[str]) -> st.SearchStrategy[Any]:
             }.get(kind.name, _JSON)
         case _:
             raise AssertionError(kind)
+
+
+@pytest.fixture(scope="module")
+async def door(runtime: Runtime) -> Door:
+    """A door of its own: what stands behind it afterwards is anybody's guess."""
+    tenant = await new_tenant(runtime.tenancy)
+    return Door(developer_endpoint(runtime), runtime, tenant, await key_of(runtime, tenant, "*"))
 
 
 @pytest.fixture(scope="module")

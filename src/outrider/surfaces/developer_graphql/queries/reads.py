@@ -100,7 +100,7 @@ def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPl
     sql = compiling.statement.finish(_bounded(columns)) if columns else None
     if sql is not None and not _TENANT.search(sql):
         # what was only just made may need no row at all, but $1 is always sent
-        sql += " from (select $1::uuid) tenant"
+        sql += " and $1::uuid is not null"
     return ReadPlan(
         sql,
         compiling.statement,
