@@ -64,8 +64,8 @@ async def test_a_newer_schema_is_refused_and_an_older_one_is_brought_up(empty_ds
         await connection.execute("delete from schema_migrations where number >= $1", last)
         with pytest.raises(migrating.SchemaMismatch, match="outrider migrate"):
             await migrating.check_schema(empty_dsn)
-        await connection.execute("drop table installation")
-        await connection.execute("alter table processes drop column start_ticks")
+        # what the last migration made
+        await connection.execute("drop table event_schema_versions, event_schemas, logs")
         assert await migrating.migrate(empty_dsn) == 1
         await migrating.check_schema(empty_dsn)
     finally:

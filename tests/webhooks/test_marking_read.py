@@ -57,7 +57,8 @@ class Desk:
     async def hear(self, message_id: str | None = None, sender: str = "ada") -> None:
         message = {"id": message_id or f"m{next(_numbers)}", "from": sender, "name": "Ada", "text": "Hello"}
         request = InboundRequest({}, orjson.dumps({"messages": [message]}))
-        await receiving.receive(self.process.receiving, self.webhook_id, self.secret, request)
+        entry = await receiving.recognise(self.process.receiving, self.webhook_id, self.secret)
+        await receiving.receive(self.process.receiving, entry, request)
 
     async def events(self, event_type: str) -> list[UUID]:
         rows = await self.database.fetch(
