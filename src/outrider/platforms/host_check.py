@@ -9,7 +9,6 @@ from functools import partial
 from outrider.core import log
 from outrider.core.targets import refusal_of
 
-
 _DNS_THREADS = 16
 
 
