@@ -38,13 +38,13 @@ class Around:
 
 @asynccontextmanager
 async def appending(
-    dsn: str, limits: AppendLimits | None = None, around: Around | None = None
+    dsn: str, limits: AppendLimits | None = None, around: Around | None = None, *, timeout: str = "15s"
 ) -> AsyncGenerator[Appender]:
     """An appender of its own, as another process has it."""
     around = around or Around()
 
     async def connected() -> "asyncpg.Connection[asyncpg.Record]":
-        return await connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s")
+        return await connect(dsn, **STEADY_PLANS, statement_timeout=timeout, lock_timeout="10s")
 
     appender = Appender(
         AppendEffects(

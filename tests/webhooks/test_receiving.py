@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import pytest
 
-from outrider.core.errors import NotFound, Unauthorized, Unavailable
+from outrider.core.errors import NotFound, PayloadTooLarge, Unauthorized, Unavailable
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import InboundRequest
@@ -155,6 +155,24 @@ async def test_nothing_is_taken_in_while_its_secrets_cannot_be_opened(
     process.connections.clear()
     await signing.knock(body, **headers)
     assert len(await events(database, tenant)) == 1
+
+
+async def test_the_copies_of_a_large_body_are_bounded(
+    tenant: Tenant, address: Address, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "_MOST_ITEMS", 3)
+    body = {"messages": [message() for _ in range(3)]}
+    await address.knock(body)
+    assert [row["body"] for row in await events(database, tenant)] == [orjson.dumps(body)] * 3
+
+    monkeypatch.setattr(receiving, "_MOST_COPIED", 3 * len(orjson.dumps(body)) - 1)
+    large = {"messages": [message() for _ in range(3)]}
+    await address.knock(large)
+    assert [row["body"] for row in await events(database, tenant)][3:] == [orjson.dumps(large), None, None]
+
+    with pytest.raises(PayloadTooLarge):
+        await address.knock({"messages": [message() for _ in range(4)]})
+    assert len(await events(database, tenant)) == 6
 
 
 async def test_an_account_without_a_connection_is_gone(

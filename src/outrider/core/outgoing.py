@@ -35,7 +35,7 @@ _CONNECT_SECONDS: Final = 10.0
 # connection would be in doubt.
 _KEEPALIVE_SECONDS: Final = 4.0
 _DNS_CACHE_SECONDS: Final = 30
-_DNS_THREADS: Final = 8
+_DNS_THREADS: Final = 32
 _READ_BUFFER: Final = 64 * 1024
 _LONGEST_DETAIL: Final = 500
 _LARGEST_BODY_AT_ONCE: Final = 512 * 1024

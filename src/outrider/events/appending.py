@@ -23,34 +23,11 @@ from outrider.core.database.pools import Connection
 from outrider.core.errors import AppError, InternalError, Unavailable
 from outrider.core.metrics import Metrics
 from outrider.events import cross_tenant
+from outrider.events.append_faults import LOST, is_worth_repeating
 from outrider.events.values import Answer, Append, Flushed, NewIdentity, Verdict
 
 _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 _KNOWN_LIMIT = 200_000
-_ODD_TRIES = 3
-# The statement may have run although its answer was lost, or did surely not run: both are safe to replay.
-_LOST = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresSystemError,
-)
-# Some item's data is at fault: the transaction was rolled back, or the values did not even leave this process.
-_BAD_DATA = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    ValueError,
-    TypeError,
-    OverflowError,
-)
 
 
 class PoisonedItem(InternalError):
@@ -267,7 +244,7 @@ class Appender:
             try:
                 written = await self._write(connection, batch, is_replay=is_replay)
             except Exception as error:  # noqa: BLE001 -- what it means is judged below
-                if not _is_worth_repeating(error, tries, is_replay=is_replay):
+                if not is_worth_repeating(error, tries, len(batch), is_replay=is_replay):
                     await self._halve(batch, error, is_replay=is_replay)
                     return
                 is_replay = True
@@ -360,27 +337,16 @@ class Appender:
         if self._connection is None or self._connection.is_closed():
             try:
                 self._connection = await self._effects.connect()
-            except (*_LOST, asyncpg.PostgresError) as error:
+            except (*LOST, asyncpg.PostgresError) as error:
                 await self._pause("append.no_database", error, tries, batch)
                 return None
         return self._connection
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(*_LOST):
+            with contextlib.suppress(*LOST):
                 self._connection.terminate()
             self._connection = None
-
-
-def _is_worth_repeating(error: Exception, tries: int, *, is_replay: bool) -> bool:
-    """Whether the same batch may succeed later; else one of its items is at fault."""
-    if isinstance(error, asyncpg.UniqueViolationError):
-        # the call whose answer was lost was still running, and has committed by now
-        return is_replay and tries < _ODD_TRIES
-    if isinstance(error, _BAD_DATA):
-        return False
-    # what is neither lost nor bad data is tried again, and then the culprit is looked for
-    return isinstance(error, _LOST) or tries < _ODD_TRIES
 
 
 RECEIPT_TYPES = frozenset({"message.sent", "message.delivered", "message.read", "message.failed"})

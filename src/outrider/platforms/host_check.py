@@ -2,10 +2,19 @@
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 
 from outrider.core import log
 from outrider.core.targets import refusal_of
+
+_DNS_THREADS = 16
+
+
+def _threads() -> ThreadPoolExecutor:
+    # its own: a name server that somebody chose may take its time, and what else runs in threads must not wait
+    return ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="outrider-host-dns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +25,7 @@ class PublicHosts:
     """
 
     allow_private_targets: bool = False
+    threads: ThreadPoolExecutor = field(default_factory=_threads, repr=False, compare=False)
 
     async def __call__(self, host: str, port: int, timeout_s: float) -> str | None:
         """The address of this host to dial, None if it has none or may not be connected to."""
@@ -23,7 +33,9 @@ class PublicHosts:
             return None  # resolvers take it for this machine
         try:
             async with asyncio.timeout(timeout_s):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self.threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+                )
         except (OSError, UnicodeError) as error:
             log.warning("host.unknown", host=host[:255], detail=str(error))
             return None

@@ -1,7 +1,9 @@
 """The ASGI application: the hot endpoints are raw ASGI callables in front, everything else is Litestar's."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TypeAlias
 
 from litestar import Litestar, Request, Response, get
@@ -22,6 +24,7 @@ from outrider.surfaces.inbound.routes import InboundEndpoint
 _INBOUND_PREFIX = "/webhooks/"
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
+_MOMENT_SECONDS = 0.5
 _STOPPING = b'{"error":{"code":"UNAVAILABLE","message":"The server is stopping.","details":{}}}'
 
 
@@ -84,7 +87,25 @@ def _envelope(code: str, message: str) -> dict[str, object]:
     return {"error": {"code": code, "message": message, "details": {}}}
 
 
+class _Readiness:
+    """Asks the database once for all who want to know at the same time: anybody may ask."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._answer: asyncio.Task[dict[str, str]] | None = None
+        self._asked_at = 0.0
+
+    async def checks(self) -> dict[str, str]:
+        """What each check says, at most a moment ago."""
+        if self._answer is None or (self._answer.done() and monotonic() - self._asked_at > _MOMENT_SECONDS):
+            self._asked_at = monotonic()
+            self._answer = asyncio.create_task(_checks(self._runtime))
+        return dict(await asyncio.shield(self._answer))
+
+
 def _health(runtime: Runtime, gate: Gate) -> list[HTTPRouteHandler]:
+    readiness = _Readiness(runtime)
+
     @get("/healthz", media_type="application/json")
     async def healthz() -> dict[str, str]:
         """The process runs."""
@@ -93,7 +114,7 @@ def _health(runtime: Runtime, gate: Gate) -> list[HTTPRouteHandler]:
     @get("/readyz", media_type="application/json")
     async def readyz() -> Response[dict[str, object]]:
         """The process can take work: database, migrations, partitions, and the age of the queue."""
-        checks = await _checks(runtime)
+        checks = await readiness.checks()
         checks["accepting"] = "ok" if gate.is_open else "stopping"
         is_ready = all(value == "ok" for value in checks.values())
         return Response(

@@ -16,7 +16,7 @@ import orjson
 from outrider.core import log
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
-from outrider.core.errors import NotFound, Unauthorized, Unavailable
+from outrider.core.errors import NotFound, PayloadTooLarge, Unauthorized, Unavailable
 from outrider.core.hashing import hash_secret, secrets_equal
 from outrider.core.ids import IdClock, time_of
 from outrider.core.metrics import Metrics
@@ -64,6 +64,9 @@ _LONGEST_KEY = 500
 # Nobody sent messages before, and no clock is a day fast: such a time of a platform is a mistake.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_AHEAD = timedelta(days=1)
+# What the largest batches of vendors hold; and how much of a body is kept with every event that it caused.
+_MOST_ITEMS = 1_000
+_MOST_COPIED = 4_000_000
 _KEPT_HEADERS = ("content-type", "user-agent")
 
 
@@ -86,8 +89,8 @@ class _Received:
     """One webhook at work: its connection and what is kept of it."""
 
     entry: ConnectionEntry
-    raw: bytes
-    raw_headers: str
+    raw: bytes | None
+    raw_headers: str | None
 
 
 async def recognise(context: ReceivingContext, webhook_id: UUID, secret: str) -> ConnectionEntry:
@@ -128,8 +131,16 @@ async def receive_for(
         raise Unauthorized(NOT_AUTHENTIC)
     parsed = adapter.parse(request, entry.context)
     headers = {name: request.headers[name] for name in _KEPT_HEADERS if name in request.headers}
+    if len(parsed.items) > _MOST_ITEMS:
+        raise PayloadTooLarge(
+            f"A webhook may tell of at most {_MOST_ITEMS} things at once.", limit=_MOST_ITEMS
+        )
     received = _Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
-    items = [await _item(context, received, item) for item in parsed.items]
+    has_room = len(parsed.items) * len(request.body) <= _MOST_COPIED
+    other = received if has_room else _Received(entry, None, None)
+    items = [
+        await _item(context, other if number else received, item) for number, item in enumerate(parsed.items)
+    ]
     codes = [_link_code(item) for item in parsed.items]
     # the whole body is sent again if one part fails, and what was stored of it is known as a repeat
     if any(codes) and await are_codes_wanted(context.identity, entry.application_id):

@@ -16,6 +16,7 @@ DATABASE_FAULTS = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
     # what a connection raises that was terminated while nobody used it
     asyncpg.InternalClientError,

@@ -28,7 +28,13 @@ READ_TIMEOUT_MS = 2_000
 # Compiled reads pass asyncpg's default limit of 15 KB, above which it would not cache a statement.
 _STATEMENTS_CACHED = 200
 _STATEMENT_BYTES_CACHED = 256 * 1024
-_SESSION = {"application_name": "outrider", "timezone": "UTC", "jit": "off"}
+_SESSION = {
+    "application_name": "outrider",
+    "timezone": "UTC",
+    "jit": "off",
+    # a process that freezes in a transaction must not hold the locks that every append needs
+    "idle_in_transaction_session_timeout": "10s",
+}
 _DURABILITY = ("fsync", "full_page_writes")
 # Plans are cached for long, and often made while a table is nearly empty: only those are allowed that stay
 # right while it grows, row by row through an index.
