@@ -150,10 +150,12 @@ def test_no_config_raises_and_no_problem_repeats_a_value(config: dict[str, objec
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=5).filter(str.strip))
 def test_a_problem_never_tells_the_secret(secret: str) -> None:
-    problems = check_config(
-        MANIFEST, {"api_key": secret + "\n", "port": secret, "mode": secret, "base_url": secret}
-    )
+    def told_of(secret: str) -> str:
+        problems = check_config(
+            MANIFEST, {"api_key": secret + "\n", "port": secret, "mode": secret, "base_url": secret}
+        )
+        assert isinstance(problems, tuple)
+        return " ".join(problem.message for problem in problems)
 
-    assert isinstance(problems, tuple)
-    told = " ".join(problem.message for problem in problems)
-    assert secret not in told or secret in str(MANIFEST)
+    # words of the messages themselves may be drawn, too
+    assert secret not in told_of(secret) or secret in told_of("\x01")
