@@ -105,6 +105,7 @@ async def dispatching_with(dsn: str, handler: Handler) -> AsyncGenerator[Dispatc
         dispatcher = Dispatcher(
             DispatchEffects(
                 pool=database.system,
+                heartbeats=database.heartbeats,
                 appender=appender,
                 handlers={"message": handler, "webhook": handler},
                 candidate_patterns=candidate_patterns,

@@ -250,6 +250,22 @@ async def test_a_process_that_was_declared_dead_joins_again(
         assert await database.fetchval("select count(*) from processes") == 1
 
 
+async def test_a_process_whose_connections_are_all_busy_keeps_its_shards(
+    own_dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with running(own_dsn, tmp_path_factory.mktemp("busy")) as busy:
+        await until(lambda: busy.dispatcher.shards_owned == 64)
+        pool = busy.database.system
+        sleeping = [
+            asyncio.create_task(pool.execute("select pg_sleep(3)")) for _ in range(pool.get_max_size())
+        ]
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            assert not busy.dispatcher.leases.is_fenced
+        assert busy.dispatcher.shards_owned == 64
+        await asyncio.gather(*sleeping)
+
+
 async def test_the_connections_of_everything_may_die_at_once(
     own_dsn: str, database: Database, sink: Sink, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ class DispatchEffects:
     """
 
     pool: Pool
+    heartbeats: Pool
     appender: Appender
     handlers: Mapping[str, Handler]
     candidate_patterns: Callable[[str], tuple[str, ...]]
@@ -65,7 +66,9 @@ class Dispatcher:
     ) -> None:
         self._effects = effects
         self._lanes = Lanes(limits)
-        self.leases = Leases(effects.pool, process, role=role, on_beat=self._on_beat, limits=lease_limits)
+        self.leases = Leases(
+            effects.heartbeats, process, role=role, on_beat=self._on_beat, limits=lease_limits
+        )
         self._reading = QueueReader(
             ReadingEffects(
                 pool=effects.pool,

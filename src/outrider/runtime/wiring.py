@@ -154,6 +154,7 @@ async def open_runtime(
     dispatcher = Dispatcher(
         DispatchEffects(
             pool=database.system,
+            heartbeats=database.heartbeats,
             appender=appender,
             handlers=handlers,
             candidate_patterns=candidate_patterns,

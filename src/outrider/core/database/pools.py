@@ -2,7 +2,8 @@
 
 Three pools, because three kinds of work must not be able to do each other's: `reads` runs compiled reads
 (generic plans, a time limit), `settings` runs short transactions as a role that row security walls into one
-organisation, `system` runs the few statements across tenants.
+organisation, `system` runs the few statements across tenants. A process that is busy must not look dead: what it
+says of itself has a connection of its own, `heartbeats`.
 """
 
 from collections.abc import AsyncGenerator
@@ -64,6 +65,7 @@ class Database:
     reads: Pool
     settings: Pool
     system: Pool
+    heartbeats: Pool
 
     @asynccontextmanager
     async def tenant(self, organisation_id: UUID) -> AsyncGenerator[Connection, None]:
@@ -76,7 +78,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all pools; statements under way are given up."""
-        for pool in (self.reads, self.settings, self.system):
+        for pool in (self.reads, self.settings, self.system, self.heartbeats):
             pool.terminate()
 
 
@@ -117,6 +119,7 @@ async def open_database(dsn: str, *, reads: int = 8, settings: int = 4, system: 
         ),
         settings=await _pool(dsn, settings, role=TENANT_ROLE, synchronous_commit="on", lock_timeout="5s"),
         system=await _pool(dsn, system, synchronous_commit="on", **STEADY_PLANS),
+        heartbeats=await _pool(dsn, 1, synchronous_commit="on", **STEADY_PLANS),
     )
 
 
