@@ -15,6 +15,7 @@ from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
 from outrider.runtime.wiring import Runtime
+from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.inbound.routes import InboundEndpoint
@@ -28,8 +29,7 @@ from outrider.webhooks import managing, receiving, subscriptions
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     """`POST /`."""
     return DeveloperGraphql(
-        authenticate=runtime.api_keys.authenticate,
-        check_limit=runtime.limits.check,
+        access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,

@@ -8,7 +8,7 @@ browser's `GET /` gets a page on which the API can be tried.
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,9 +17,9 @@ import orjson
 from outrider.core import log
 from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, respond
 from outrider.core.database.pools import Database
-from outrider.core.errors import AppError, ErrorKind, Forbidden, Unauthorized
-from outrider.core.ids import parse_id
+from outrider.core.errors import AppError, ErrorKind
 from outrider.core.metrics import Metrics
+from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql import errors, playground
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
@@ -29,7 +29,7 @@ from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.reading import Reading, answer_query
 from outrider.surfaces.developer_graphql.requests import MOST_BYTES, parse_request
 from outrider.tenancy.actors import Actor
-from outrider.tenancy.rate_limits import Headers, LimitState, RateExceeded
+from outrider.tenancy.rate_limits import Headers, RateExceeded
 
 _JSON: Final = (b"application/json", b"application/graphql-response+json")
 _HTML: Final = b"text/html; charset=utf-8"
@@ -66,15 +66,13 @@ class DeveloperGraphql:
     def __init__(
         self,
         *,
-        authenticate: Callable[[str], Awaitable[Actor]],
-        check_limit: Callable[[Actor], Awaitable[LimitState]],
+        access: DeveloperAccess,
         database: Database,
         operations: Operations,
         public_url: str,
         metrics: Metrics,
     ) -> None:
-        self._authenticate = authenticate
-        self._check_limit = check_limit
+        self._access = access
         self._operations = operations
         self._reading = Reading(database, public_url)
         self._metrics = metrics
@@ -116,7 +114,7 @@ class DeveloperGraphql:
         try:
             if scope["method"] != "POST":
                 return _not_posted(scope)
-            exchange.actor = await self._recognise(scope)
+            exchange.actor = await self._access.recognise(scope)
             await self._count(exchange, exchange.actor)
             if not _is_json(header(scope, b"content-type")):
                 return _refused(415, "The body must be sent as Content-Type: application/json.")
@@ -136,19 +134,9 @@ class DeveloperGraphql:
             log.exception("graphql.broken", surprise, operation=exchange.operation)
             return _broken()
 
-    async def _recognise(self, scope: Scope) -> Actor:
-        kind, _, token = (header(scope, b"authorization") or b"").decode("latin-1").partition(" ")
-        if kind.lower() != "bearer" or not token:
-            raise Unauthorized("Invalid or missing API key.")
-        actor = await self._authenticate(token.strip())
-        named = header(scope, b"x-outeract-app-id")
-        if named is not None and not _is_id(named.decode("latin-1"), actor):
-            raise Forbidden("X-Outeract-App-ID names another application than that of the API key.")
-        return actor
-
     async def _count(self, exchange: _Exchange, actor: Actor) -> None:
         try:
-            exchange.limits = (await self._check_limit(actor)).headers()
+            exchange.limits = (await self._access.count(actor)).headers()
         except RateExceeded as refused:
             exchange.limits = refused.headers()
             raise
@@ -212,13 +200,6 @@ def _envelope(entries: Sequence[dict[str, object]]) -> bytes:
 
 def _is_json(content_type: bytes | None) -> bool:
     return content_type is not None and content_type.split(b";", 1)[0].strip().lower() in _JSON
-
-
-def _is_id(text: str, actor: Actor) -> bool:
-    try:
-        return parse_id(text.strip()) == actor.application_id
-    except AppError:
-        return False
 
 
 def _request_id(scope: Scope) -> bytes:
