@@ -12,8 +12,8 @@ from outrider.messaging import recording
 from outrider.platforms.base import Adapter, FailureCode
 from outrider.platforms.sandbox.manifest import DOCUMENTATION, MANIFEST
 from outrider.runtime.wiring import Runtime
-from outrider.surfaces.developer_graphql import limits
-from outrider.surfaces.developer_graphql.errors import INTERNAL, STATUS
+from outrider.surfaces import graphql_limits as limits
+from outrider.surfaces.graphql_errors import INTERNAL, STATUS
 from outrider.webhooks.delivering import RETRY_SECONDS
 from tests.docs.pages import ROOT, code_blocks, rows_under, text_of, words_in_ticks
 

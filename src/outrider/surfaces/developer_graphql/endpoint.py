@@ -19,15 +19,16 @@ from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_bo
 from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, ErrorKind
 from outrider.core.metrics import Metrics
+from outrider.surfaces import graphql_errors as errors
 from outrider.surfaces.developer_access import DeveloperAccess
-from outrider.surfaces.developer_graphql import errors, playground
+from outrider.surfaces.developer_graphql import playground
 from outrider.surfaces.developer_graphql.documents import Documents
-from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.reading import Reading, answer_query
-from outrider.surfaces.developer_graphql.requests import MOST_BYTES, parse_request
+from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
+from outrider.surfaces.graphql_requests import MOST_BYTES, parse_request
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.rate_limits import Headers, RateExceeded
 
