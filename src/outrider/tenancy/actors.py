@@ -88,6 +88,11 @@ class Actor:
     kind: ActorKind = ActorKind.API_KEY
 
     @property
+    def is_member(self) -> bool:
+        """Whether it is a member, not a key."""
+        return self.kind is ActorKind.MEMBER
+
+    @property
     def told_as(self) -> Mapping[str, object]:
         """The `by` of an event."""
         return {"type": self.kind.value, "id": str(self.key_id)}
@@ -100,5 +105,5 @@ class Actor:
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` unless the actor has the scope."""
         if scope not in self.scopes and Scope.ALL not in self.scopes:
-            who = "The API key" if self.kind is ActorKind.API_KEY else "The member's role"
+            who = "The member's role" if self.is_member else "The API key"
             raise Forbidden(f"{who} lacks the scope {scope.value}.", required_scope=scope.value)

@@ -4,7 +4,7 @@ The operations are those of API keys: a member becomes the actor that it is in t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, cast
 from uuid import UUID
@@ -75,10 +75,16 @@ async def change_connection(
     await managing_connections.update_connection(context, actor, connection_id, changes)
 
 
-async def disconnect(context: TenancyContext, member: ActingMember, connection_id: UUID) -> None:
-    """Delete a connection, whichever application's it is."""
-    actor = await _actor_at(context, member, connection_id)
+async def disconnect(
+    context: TenancyContext, member: ActingMember, connection_id: UUID
+) -> AdministeredConnection:
+    """Delete a connection, whichever application's it is; gives it as it was."""
+    member.require(Permission.CONNECTIONS)
+    row = await _found(context, member, connection_id)
+    # also of an archived application, whose secrets somebody may want to be gone
+    actor = member.in_application(row.application_id)
     await managing_connections.delete_connection(context, actor, connection_id)
+    return replace(_view(context, row), status="deleted")
 
 
 async def try_connection(
@@ -92,7 +98,7 @@ async def try_connection(
 async def _actor_at(context: TenancyContext, member: ActingMember, connection_id: UUID) -> Actor:
     member.require(Permission.CONNECTIONS)
     row = await _found(context, member, connection_id)
-    return member.in_application(row.application_id)
+    return await actor_in(context, member, row.application_id)
 
 
 async def _found(context: TenancyContext, member: ActingMember, connection_id: UUID) -> ConnectionRow:

@@ -73,8 +73,8 @@ async def list_audit(
             f"At most {MOST_TYPES} event types can be asked for.", field="filters.eventType"
         )
     lowest, below = _bounds(filters)
-    try:
-        with faults_as_unavailable():
+    with faults_as_unavailable():
+        try:
             rows = await queries_administering.select_audit(
                 context.database.reads,
                 member.hidden_application_id,
@@ -83,8 +83,8 @@ async def list_audit(
                 limit=first + 1,
                 event_types=filters.event_types,
             )
-    except asyncpg.QueryCanceledError:
-        raise QueryTooExpensive from None
+        except asyncpg.QueryCanceledError:
+            raise QueryTooExpensive from None
     return AuditPage([_event(row) for row in rows[:first]], len(rows) > first, after is not None)
 
 

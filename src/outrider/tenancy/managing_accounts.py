@@ -125,8 +125,8 @@ async def update_account(
     return _view(after)
 
 
-async def delete_account(context: TenancyContext, member: ActingMember, account_id: UUID) -> None:
-    """Delete an account that nobody uses, and its secrets."""
+async def delete_account(context: TenancyContext, member: ActingMember, account_id: UUID) -> AccountView:
+    """Delete an account that nobody uses, and its secrets; gives it as it was."""
     member.require(Permission.CONNECTIONS)
     organisation_id = member.organisation_id
     async with settings_transaction(context, organisation_id) as connection:
@@ -137,6 +137,7 @@ async def delete_account(context: TenancyContext, member: ActingMember, account_
         await queries_administering.delete_account(connection, organisation_id, account_id)
         payload = {"account_id": account_id, "identifier": row.identifier, "provider": row.provider}
         await append_audit(context, connection, organisation_id, "system.account.deleted", payload, by=member)
+    return _view(row)
 
 
 async def list_accounts(context: TenancyContext, member: ActingMember) -> list[AccountView]:

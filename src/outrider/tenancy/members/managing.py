@@ -121,14 +121,17 @@ async def update_member(
 
 async def remove_member(
     context: TenancyContext, organisation_id: UUID, member_id: UUID, *, by: ActingMember | None
-) -> None:
+) -> Member:
     """Remove a member: it is refused from now on, and its address is free; what it did still names it."""
     _require(by, Permission.MEMBERS)
     async with settings_transaction(context, organisation_id) as connection:
         row = await _locked(connection, organisation_id, member_id, by)
-        await _store(connection, organisation_id, row, name=row.name, role=Role(row.role), status="removed")
+        after = await _store(
+            connection, organisation_id, row, name=row.name, role=Role(row.role), status="removed"
+        )
         payload = {"member_id": member_id, "email": row.email, "role": row.role}
         await append_audit(context, connection, organisation_id, "system.member.removed", payload, by=by)
+    return member_of(after)
 
 
 async def reset_password(
