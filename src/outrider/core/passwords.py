@@ -57,7 +57,7 @@ class Passwords:
             self._waiting -= 1
 
     def _verify(self, password: bytes, known: str | None) -> Verified:
-        if known is None and not self._nobodys:
+        if not self._nobodys:
             self._nobodys = self._hasher.hash(b"nobody's password")
         try:
             self._hasher.verify(known or self._nobodys, password)
