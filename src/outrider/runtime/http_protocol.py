@@ -10,7 +10,7 @@ import resource
 from functools import cache
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from outrider.core import log
 
@@ -116,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def _is_endless(self) -> bool:
-        cycle = self.cycle
+        cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete and cycle.chunked_encoding is True
 
     def _has_read_on(self) -> bool:
