@@ -102,13 +102,17 @@ async def following(
 ) -> AsyncGenerator[Following]:
     """Open a feed; the answer has begun, so that whatever is stored from now on comes."""
     sent = {"authorization": f"Bearer {caller.key}", "accept": "text/event-stream", **(headers or {})}
-    timeout = aiohttp.ClientTimeout(total=None, sock_read=30)
+    address, body = f"{caller.base_url}/", {"query": query, "variables": variables}
     if method == "GET":
-        address = urlencode({"query": query, "variables": json.dumps(variables)})
-        asking = caller.session.get(f"{caller.base_url}/?{address}", headers=sent, timeout=timeout, read_bufsize=_LONGEST)
-    else:
-        body = {"query": query, "variables": variables}
-        asking = caller.session.post(f"{caller.base_url}/", json=body, headers=sent, timeout=timeout, read_bufsize=_LONGEST)
+        address += "?" + urlencode({"query": query, "variables": json.dumps(variables)})
+    asking = caller.session.request(
+        method,
+        address,
+        json=body if method == "POST" else None,
+        headers=sent,
+        timeout=aiohttp.ClientTimeout(total=None, sock_read=30),
+        read_bufsize=_LONGEST,
+    )
     async with asking as response:
         try:
             yield Following(response)
