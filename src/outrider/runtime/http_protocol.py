@@ -117,7 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def _is_endless(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        return cycle is not None and not cycle.response_complete and cycle.chunked_encoding is True
+        return cycle is not None and cycle.chunked_encoding is True
 
     def _has_read_on(self) -> bool:
         """Whether the client has taken anything since the last look."""

@@ -1,8 +1,11 @@
 """The live feed: every event once, in the order of commit, from a cursor on, for as long as the key is good."""
 
 import asyncio
+import contextlib
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,13 +14,15 @@ import pytest
 
 from outrider.events.creating import NewCustomEvent, create_event
 from outrider.runtime import http_protocol
+from outrider.runtime.serving import running_server
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql import feeding, feeds
 from outrider.surfaces.developer_graphql.cursors import FEED as CURSORS
 from outrider.tenancy.api_keys import NewApiKey, create_api_key, revoke_api_key
-from tests.clients import Caller, Client
+from tests.clients import Caller, Client, Server, new_client
+from tests.conftest import settings_for
 from tests.events.appends import appending, new_event
-from tests.feeds import following
+from tests.feeds import FEED, following
 
 CREATE = "mutation($t: String!, $p: JSON!) { createEvent(eventType: $t, payload: $p) { id } }"
 LIST = """query($first: Int, $after: String) {
@@ -443,6 +448,44 @@ async def test_who_does_not_read_is_cut_off_and_who_reads_slowly_is_not(
             await deaf.edges(100)
 
     assert read == 100
+
+
+def _request(client: Client, body: str) -> bytes:
+    head = (
+        "POST / HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {client.key}",
+        "Accept: text/event-stream",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+
+async def test_a_stop_ends_every_feed_at_once(dsn: str, tmp_path: Path) -> None:
+    """Whoever reads hears that it is complete; who does not read does not hold the stop up."""
+    payload = f'"{"x" * 250_000}"'
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        async with running_server(settings_for(tmp_path, dsn, PORT="0"), dsn) as running:
+            client = await new_client(Server(running.runtime, f"http://127.0.0.1:{running.port}", session))
+            async with appending(dsn) as appender:
+                for _ in range(80):
+                    await appender.append(new_event(client.tenant.application_id, payload=payload))
+            reading = [await stack.enter_async_context(following(client)) for _ in range(5)]
+            for feed in reading:
+                await feed.place()
+            _, deaf = await asyncio.open_connection("127.0.0.1", running.port, limit=1024)
+            deaf.write(_request(client, json.dumps({"query": FEED, "variables": {"after": START}})))
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+
+        assert time.monotonic() - began < 6
+        deaf.close()
+        for feed in reading:
+            told = await feed.told()
+            assert told is not None
+            assert (told.name, await feed.told()) == ("complete", None)
 
 
 # --- other processes
