@@ -59,14 +59,19 @@ class Stage:
 
     async def follow(self, document: str, variables: Mapping[str, object], most: int) -> list[Any]:
         """Ask a feed once from the start of the log: the nodes of its events."""
+        row = await self.reading.database.reads.fetchrow(*self.feed(document, variables, most))
+        assert row is not None
+        return [orjson.loads(text[FEED.length :])["node"] for text in row["events"]]
+
+    def feed(
+        self, document: str, variables: Mapping[str, object], most: int, position: int = 0
+    ) -> tuple[str, *tuple[object, ...]]:
+        """The statement that a feed asks, and its arguments."""
         operation = self.documents.operation(document, None)
         coerced = operation.coerce(variables)
         plan = plan_feed(self.reading.public_url, operation, coerced)
-        asked = {POSITION: 0, MOST: most, LARGEST: LARGEST_ANSWER}
-        arguments = plan.statement.arguments(Call(self.tenant.actor, coerced.coerced, asked))
-        row = await self.reading.database.reads.fetchrow(plan.sql, *arguments)
-        assert row is not None
-        return [orjson.loads(text[FEED.length :])["node"] for text in row["events"]]
+        asked = {POSITION: position, MOST: most, LARGEST: LARGEST_ANSWER}
+        return plan.sql, *plan.statement.arguments(Call(self.tenant.actor, coerced.coerced, asked))
 
     async def ask(
         self, document: str, variables: Mapping[str, object] | None = None, actor: Actor | None = None
