@@ -23,7 +23,7 @@ BUILT_IN = {
     "user.merged": ["source_user_id", "target_user_id"],
 }
 PLATFORMS = ["WHATSAPP", "INSTAGRAM", "FACEBOOK", "TELEGRAM", "SLACK", "DISCORD", "SMS", "EMAIL", "IMESSAGE"]
-TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"  # noqa: S105  the vendor's own sample
+TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
 NOWHERE = "550e8400-e29b-41d4-a716-446655440000"
 CREATE = """mutation($type: String!, $payload: JSON = {}, $edges: [EdgeInput!]) {
   createEvent(eventType: $type, payload: $payload, edges: $edges) {
