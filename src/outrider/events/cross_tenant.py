@@ -99,7 +99,10 @@ def _event_rows(numbered: Sequence[tuple[int, Append]]) -> _EventRows:
 def _file_rows(numbered: Sequence[tuple[int, Append]]) -> Sequence[list[tuple[object, ...]]]:
     """New files, ends of files and parts of messages; nothing at all where no item has to do with files."""
     if not any(
-        item.files or item.file_ends or item.parts or any(target.kind == NodeType.FILE for target in item.targets)
+        item.files
+        or item.file_ends
+        or item.parts
+        or any(target.kind == NodeType.FILE for target in item.targets)
         for _, item in numbered
     ):
         return ()

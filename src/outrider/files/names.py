@@ -21,7 +21,12 @@ _FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
 _MIME_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 # A table of our own: what the machine's says would differ between processes.
 _KNOWN: Final = mimetypes.MimeTypes(filenames=())
-for _type, _ending in (("image/webp", ".webp"), ("audio/ogg", ".oga"), ("audio/ogg", ".ogg"), ("image/heic", ".heic")):
+for _type, _ending in (
+    ("image/webp", ".webp"),
+    ("audio/ogg", ".oga"),
+    ("audio/ogg", ".ogg"),
+    ("image/heic", ".heic"),
+):
     _KNOWN.add_type(_type, _ending)
 
 
@@ -60,7 +65,13 @@ def guessed_mime_type(filename: str) -> str:
 
 def ending_for(mime_type: str) -> str:
     """The usual ending of names of a type, with its dot; nothing for an unknown one."""
-    usual = {"image/jpeg": ".jpg", "audio/ogg": ".ogg", "audio/mpeg": ".mp3", "text/plain": ".txt", OCTETS: ""}
+    usual = {
+        "image/jpeg": ".jpg",
+        "audio/ogg": ".ogg",
+        "audio/mpeg": ".mp3",
+        "text/plain": ".txt",
+        OCTETS: "",
+    }
     return usual.get(mime_type, _KNOWN.guess_extension(mime_type) or "")
 
 

@@ -17,7 +17,8 @@ from outrider.events.values import Append, NewFile
 from outrider.files import queries
 from outrider.files.names import checked_mime_type, ending_for, safe_filename, told_mime_type
 from outrider.files.storage import Content, ContentStorage
-from outrider.files.values import LARGEST_FILE, FileSource, FileState, StoredFile
+from outrider.files.values import FileSource, FileState, StoredFile
+from outrider.platforms.base import LARGEST_FILE
 from outrider.tenancy.actors import Actor, Scope
 
 _FETCH_SECONDS = 30.0
@@ -85,10 +86,20 @@ async def find_file(context: FilesContext, actor: Actor, file_id: UUID) -> Store
     return (await find_files(context.pool, actor.application_id, [file_id]))[0]
 
 
+async def find_linked(pool: Pool, application_id: UUID, file_id: UUID) -> StoredFile | None:
+    """The file that a link leads to: whoever holds one needs no other right."""
+    return (await known_files(pool, application_id, [file_id])).get(file_id)
+
+
+async def known_files(pool: Pool, application_id: UUID, file_ids: Sequence[UUID]) -> dict[UUID, StoredFile]:
+    """Those of the files that the application has."""
+    with faults_as_unavailable():
+        return await queries.select_files(pool, application_id, file_ids)
+
+
 async def find_files(pool: Pool, application_id: UUID, file_ids: Sequence[UUID]) -> list[StoredFile]:
     """Files in the order asked for; raises `NotFound` for the first that the application does not have."""
-    with faults_as_unavailable():
-        found = await queries.select_files(pool, application_id, file_ids)
+    found = await known_files(pool, application_id, file_ids)
     missing = next((file_id for file_id in file_ids if file_id not in found), None)
     if missing is not None:
         raise file_not_found(missing)
@@ -120,9 +131,7 @@ async def _stored(
     stored = await put_content(context.storage, content)
     file_id = context.ids.new()
     new = NewFile(file_id, filename, mime_type, stored.size, stored.sha256, source.value)
-    await context.appender.append(
-        Append(application_id=actor.application_id, event_id=file_id, files=(new,))
-    )
+    await context.appender.append(Append(application_id=actor.application_id, event_id=file_id, files=(new,)))
     return StoredFile(file_id, filename, mime_type, stored.size, stored.sha256, FileState.READY, source)
 
 
@@ -131,9 +140,7 @@ def _check_given(filename: str | None, mime_type: str | None) -> None:
         if given is not None:
             storable_text(given, name=name)
             if len(given) > _LONGEST_GIVEN_NAME:
-                raise ValidationError(
-                    f"{name} may have at most {_LONGEST_GIVEN_NAME} characters.", path=name
-                )
+                raise ValidationError(f"{name} may have at most {_LONGEST_GIVEN_NAME} characters.", path=name)
 
 
 def _check_room(context: FilesContext) -> None:

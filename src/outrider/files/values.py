@@ -1,14 +1,9 @@
 """A file as operations hand it to each other."""
 
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
-
-LARGEST_FILE: Final = 25_000_000
-"""Bytes of one file, whichever way it comes in."""
-
 
 class FileState(StrEnum):
     """Ready can be had; pending is yet to be fetched from a platform, failed could not be."""

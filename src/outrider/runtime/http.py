@@ -19,6 +19,8 @@ from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
+from outrider.surfaces.files.endpoint import PREFIX as FILES_PREFIX
+from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 
 _INBOUND_PREFIX = "/webhooks/"
@@ -39,7 +41,11 @@ class Gate:
 
 
 def build_app(
-    runtime: Runtime, developer: DeveloperGraphql | None, inbound: InboundEndpoint | None, gate: Gate
+    runtime: Runtime,
+    developer: DeveloperGraphql | None,
+    inbound: InboundEndpoint | None,
+    files: FilesEndpoint | None,
+    gate: Gate,
 ) -> ASGIApp:
     """The application of one process; a worker has no surfaces."""
     routes = Litestar(
@@ -49,12 +55,12 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    if developer is None or inbound is None:
+    if developer is None or inbound is None or files is None:
         return routes
-    return _front(developer, inbound, routes, gate)
+    return _front(developer, inbound, files, routes, gate)
 
 
-def _front(developer: Endpoint, inbound: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(developer: Endpoint, inbound: Endpoint, files: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +69,8 @@ def _front(developer: Endpoint, inbound: Endpoint, routes: ASGIApp, gate: Gate) 
             hot = developer
         elif path.startswith(_INBOUND_PREFIX):
             hot = inbound
+        elif path.startswith(FILES_PREFIX):
+            hot = files
         else:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return

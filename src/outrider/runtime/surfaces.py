@@ -10,6 +10,7 @@ from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
 from outrider.identity.merging import merge_users
 from outrider.identity.platform_users import create_platform_user
+from outrider.files.storing import create_file_from_url, find_linked
 from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
@@ -18,6 +19,7 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 from outrider.tenancy import managing_connections
 from outrider.tenancy.application_settings import update_application
@@ -33,6 +35,7 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
+        file_url=runtime.file_links.url,
         metrics=runtime.metrics,
     )
 
@@ -50,6 +53,7 @@ def _operations(runtime: Runtime) -> Operations:
         create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
         update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
         create_log=partial(create_log, runtime.logging),
+        create_file=partial(create_file_from_url, runtime.files),
         create_user=partial(users.create_user, identity),
         update_user=partial(users.update_user, identity),
         create_platform_user=partial(create_platform_user, identity),
@@ -69,6 +73,16 @@ def _operations(runtime: Runtime) -> Operations:
         rotate_subscription_secret=partial(subscriptions.rotate_subscription_secret, tenancy),
         send_test_event=partial(managing.send_test_event, tenancy),
         retry_delivery=partial(managing.retry_delivery, tenancy),
+    )
+
+
+def files_endpoint(runtime: Runtime) -> FilesEndpoint:
+    """`GET /files/{id}?…`."""
+    return FilesEndpoint(
+        links=runtime.file_links,
+        storage=runtime.files.storage,
+        find=partial(find_linked, runtime.files.pool),
+        metrics=runtime.metrics,
     )
 
 

@@ -25,7 +25,9 @@ PREFIX: Final = "/files/"
 _METHODS: Final = ("GET", "HEAD")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 !#$&+.^_`|~()\[\]{}=@,;-]+")
 # A browser shows these by itself, and no script in them runs; all else it is told to save.
-_SHOWN: Final = re.compile(r"image/(png|jpeg|gif|webp|avif|bmp)|(audio|video)/[a-z0-9.+-]+|application/pdf|text/plain")
+_SHOWN: Final = re.compile(
+    r"image/(png|jpeg|gif|webp|avif|bmp)|(audio|video)/[a-z0-9.+-]+|application/pdf|text/plain"
+)
 _SAFETY: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"),
@@ -55,7 +57,9 @@ class FilesEndpoint:
 
     async def _answer(self, scope: Scope, send: Send) -> int:
         if scope["method"] not in _METHODS:
-            return await _refuse(send, 405, "METHOD_NOT_ALLOWED", "A file is read with GET.", (b"allow", b"GET, HEAD"))
+            return await _refuse(
+                send, 405, "METHOD_NOT_ALLOWED", "A file is read with GET.", (b"allow", b"GET, HEAD")
+            )
         query = scope["query_string"].decode("latin-1")
         target = self._links.read(str(scope["path"]).removeprefix(PREFIX), query)
         if target is BadLink.EXPIRED:
@@ -66,7 +70,9 @@ class FilesEndpoint:
         if found is None or found.state is FileState.FAILED:
             return await _missing(send)
         if found.sha256 is None:
-            return await _refuse(send, 503, "UNAVAILABLE", "The file is yet to be fetched.", (b"retry-after", b"1"))
+            return await _refuse(
+                send, 503, "UNAVAILABLE", "The file is yet to be fetched.", (b"retry-after", b"1")
+            )
         try:
             content = await self._storage.opened(found.sha256)
         except OSError as fault:

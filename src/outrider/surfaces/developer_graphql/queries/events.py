@@ -97,9 +97,13 @@ def _sending_status(statement: Statement, row: str) -> str:
 
 def _delivering_status(statement: Statement, row: str) -> str:
     given_up, ended, queued = (statement.alias(letter) for letter in "ddq")
-    has_failed = _exists(statement, "deliveries", given_up, *_webhooks(given_up, row), f"{given_up}.state = 'failed'")
+    has_failed = _exists(
+        statement, "deliveries", given_up, *_webhooks(given_up, row), f"{given_up}.state = 'failed'"
+    )
     has_ended = _exists(statement, "deliveries", ended, *_webhooks(ended, row))
-    has_tried = _exists(statement, "delivery_queue", queued, *_webhooks(queued, row), f"{queued}.attempts > 0")
+    has_tried = _exists(
+        statement, "delivery_queue", queued, *_webhooks(queued, row), f"{queued}.attempts > 0"
+    )
     return (
         f"case when {has_failed} then 'failed' when not ({_is_unfinished(statement, row)}) then 'completed' "
         f"when {has_ended} or {has_tried} then 'processing' else 'pending' end"
