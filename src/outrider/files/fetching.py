@@ -15,7 +15,6 @@ from uuid import UUID
 import orjson
 
 from outrider.core import log
-from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
@@ -37,7 +36,7 @@ from outrider.platforms.base import (
     Rejected,
 )
 from outrider.platforms.registry import Registry
-from outrider.tenancy.connection_directory import ConnectionDirectory
+from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 
 INBOUND: Final = "file.inbound"
 FAILED: Final = "system.file.failed"
@@ -98,25 +97,26 @@ class MediaHandler:
             return Rejected(FailureCode.UNKNOWN, "The file is no longer there.")
         if (reference_size(pending.reference) or 0) > LARGEST_FILE:
             return _too_large()
+        if not self.storage.has_room():
+            return Deferred(_UNREADABLE_SECONDS, "The disk is nearly full.")
         entry = await self.connections.get(row.application_id, row.target_id)
         if entry is None or not entry.is_active:
             return Rejected(FailureCode.ACCOUNT_ERROR, "The connection was deleted or disabled.")
         if not entry.is_readable:
             return Deferred(_UNREADABLE_SECONDS, "The connection's credentials cannot be opened.")
+        return await self._asked(entry, pending)
+
+    async def _asked(self, entry: ConnectionEntry, pending: PendingFile) -> FetchedFile | Rejected | Deferred:
         adapter = self.registry.get(entry.provider)
         if adapter is None:
             return Rejected(FailureCode.ACCOUNT_ERROR, f"The provider {entry.provider} is not installed.")
-        if not self.storage.has_room():
-            return Deferred(_UNREADABLE_SECONDS, "The disk is nearly full.")
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 return await adapter.fetch_file(pending.reference, entry.context)
         except TimeoutError:
             return Deferred(None, "The platform did not answer in time.")
-        except (Unavailable, *DATABASE_FAULTS):
-            raise
         except Exception as error:  # noqa: BLE001 -- a bug of an adapter: the schedule ends the fetching, too
-            log.exception("file.broken", error, file_id=row.id, provider=entry.provider)
+            log.exception("file.broken", error, file_id=pending.id, provider=entry.provider)
             return Deferred(None, f"The provider's adapter failed ({type(error).__name__}).")
 
     async def _stored(self, attempt: "_Attempt", fetched: FetchedFile) -> Ended:
@@ -128,7 +128,12 @@ class MediaHandler:
             return self._failed(attempt, _too_large())
         content = await put_content(self.storage, fetched.content)
         filename, mime_type = _better(pending, fetched)
-        told = {"file_id": str(pending.id), "filename": filename, "mime_type": mime_type, "size": content.size}
+        told = {
+            "file_id": str(pending.id),
+            "filename": filename,
+            "mime_type": mime_type,
+            "size": content.size,
+        }
         _log(attempt, "ok", None)
         return Ended(
             self._append(
@@ -186,9 +191,7 @@ class MediaHandler:
             application_id=row.application_id,
             event_id=row.id,
             events=() if event is None else (event,),
-            edges=()
-            if event is None
-            else (NewEdge(event.id, self.ids.new(), "attachment", "file", row.id),),
+            edges=() if event is None else (NewEdge(event.id, self.ids.new(), "attachment", "file", row.id),),
             outcome=outcome,
             file_ends=() if end is None else (end,),
             is_new_fact=False,

@@ -1,6 +1,7 @@
 """Files that come with messages of a platform: a pending row for each, and where the message's payload names them."""
 
 from collections.abc import Sequence
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -44,8 +45,7 @@ def name_and_type(filename: str | None, mime_type: str | None) -> tuple[str, str
 
 def message_with_media(content: JsonObject, files: Sequence[NewFile]) -> JsonObject:
     """The message object as it is stored: the first file is its media, if it has any."""
-    shown = shown_json(content)
-    assert isinstance(shown, dict), "an adapter gives an object"
+    shown = cast("JsonObject", shown_json(content))
     if not files:
         return shown
     kind, file = str(shown.pop("type", _DOCUMENT)), files[0]
@@ -59,5 +59,3 @@ def reference_size(reference: JsonObject) -> int | None:
     """How large the platform said that the file is."""
     size = reference.get("size")
     return size if isinstance(size, int) and not isinstance(size, bool) else None
-
-

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+
 class FileState(StrEnum):
     """Ready can be had; pending is yet to be fetched from a platform, failed could not be."""
 

@@ -64,7 +64,9 @@ class Attaching:
         except TimeoutError:
             raise Unavailable("Too many files are being sent at once.") from None
 
-    async def _with_files(self, row: QueueRow, cargo: OutboundCargo, outbound: Outbound) -> Outbound | Deferred:
+    async def _with_files(
+        self, row: QueueRow, cargo: OutboundCargo, outbound: Outbound
+    ) -> Outbound | Deferred:
         ids = [edge.target_id for edge in cargo.edges if edge.edge_type == _ATTACHED]
         found = await known_files(self.pool, row.application_id, ids)
         files: list[OutboundFile] = []

@@ -73,7 +73,9 @@ def _content_of(request: SendRequest) -> Mapping[str, object]:
 def _kind_of(content: Mapping[str, object]) -> str:
     kind = content.get("type")
     if not isinstance(kind, str) or kind not in _CAPABILITIES:
-        raise ValidationError(f"content.type must be one of: {', '.join(_CAPABILITIES)}.", path="content.type")
+        raise ValidationError(
+            f"content.type must be one of: {', '.join(_CAPABILITIES)}.", path="content.type"
+        )
     return kind
 
 
@@ -209,7 +211,8 @@ def _media(content: Mapping[str, object], kind: str, file: StoredFile, manifest:
     _only(content, allowed, "content")
     if kind != "document" and not file.mime_type.startswith(f"{kind}/"):
         raise ValidationError(
-            f"The file is {file.mime_type}, which is no {kind}; send it as a document.", path="content.media.id"
+            f"The file is {file.mime_type}, which is no {kind}; send it as a document.",
+            path="content.media.id",
         )
     found = media_message(kind, file.id, file.mime_type, file.filename if kind == "document" else None)
     caption = content.get("caption")
@@ -283,7 +286,9 @@ def _object(given: Mapping[str, object], name: str, path: str) -> Mapping[str, o
 def _degrees(given: Mapping[str, object], name: str, most: int, path: str) -> float | int:
     value = given.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool) or not -most <= value <= most:
-        raise ValidationError(f"{path}.{name} must be a number from -{most} to {most}.", path=f"{path}.{name}")
+        raise ValidationError(
+            f"{path}.{name} must be a number from -{most} to {most}.", path=f"{path}.{name}"
+        )
     return value
 
 

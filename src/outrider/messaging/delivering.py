@@ -129,12 +129,15 @@ class MessageHandler:
         expires_at = work.row.expires_at
         if expires_at is not None and expires_at <= self.ids.now():
             return Rejected(FailureCode.EXPIRED, "The message expired before it could be sent.")
+        async with self.attaching.attached(work.row, cargo, outbound) as whole:
+            return whole if isinstance(whole, Deferred) else await self._called(work, adapter, whole, entry)
+
+    async def _called(
+        self, work: Work, adapter: Adapter, outbound: Outbound, entry: ConnectionEntry
+    ) -> Outcome:
         if entry.in_doubt_policy == "hold" and not await self._is_marked(work):
             return Deferred(_UNMARKED_SECONDS, "The message could not be marked as started.")
-        async with self.attaching.attached(work.row, cargo, outbound) as whole:
-            if isinstance(whole, Deferred):
-                return whole
-            return await _sent(adapter, whole, entry)
+        return await _sent(adapter, outbound, entry)
 
     async def _is_marked(self, work: Work) -> bool:
         try:
@@ -177,7 +180,9 @@ class MessageHandler:
     ) -> Ended:
         due_at = self.ids.now() + timedelta(seconds=wait_seconds(retry_after, attempt.work.row.attempts))
         if await self._is_too_late(attempt, entry, due_at):
-            return Ended(recording.failed(self.recording, attempt, FailureCode.EXPIRED, detail, result=result))
+            return Ended(
+                recording.failed(self.recording, attempt, FailureCode.EXPIRED, detail, result=result)
+            )
         if result == _BROKEN:
             # what may have been sent already keeps its mark, and the webhooks wait for a real attempt
             attempt = replace(attempt, cargo=None)

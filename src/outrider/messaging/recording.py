@@ -110,7 +110,12 @@ def failed(
 
 def postponed(
     recording: Recording,
-    attempt: Attempt, due_at: datetime, detail: str, *, result: str, next_state: str | None = "ready"
+    attempt: Attempt,
+    due_at: datetime,
+    detail: str,
+    *,
+    result: str,
+    next_state: str | None = "ready",
 ) -> Append:
     """The message stays in the queue and comes back at `due_at`."""
     detail = _storable(detail)
@@ -138,7 +143,12 @@ def cancelled(
 ) -> Append:
     """A caller ended the message before its time came."""
     child, receipt, folded = failure(
-        recording.ids, application_id, queued.delivery_id, None, FailureCode.CANCELLED, "The message was cancelled."
+        recording.ids,
+        application_id,
+        queued.delivery_id,
+        None,
+        FailureCode.CANCELLED,
+        "The message was cancelled.",
     )
     released = (
         None
@@ -328,9 +338,7 @@ def _ended(
     row = attempt.work.row
     if attempt.cargo is not None:
         # of several outcomes the first one frees; the first attempt may have ended without any
-        released = outbound_fragment(
-            recording, row.application_id, row.event_id, attempt.cargo, folded or {}
-        )
+        released = outbound_fragment(recording, row.application_id, row.event_id, attempt.cargo, folded or {})
         outcome = outcome._replace(release_fragment=released)
     return Append(
         application_id=row.application_id,

@@ -5,12 +5,12 @@ from functools import partial
 from outrider.events import schemas
 from outrider.events.creating import create_event
 from outrider.events.logs.creating import create_log
+from outrider.files.storing import create_file_from_url, find_linked
 from outrider.identity import users
 from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
 from outrider.identity.merging import merge_users
 from outrider.identity.platform_users import create_platform_user
-from outrider.files.storing import create_file_from_url, find_linked
 from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message

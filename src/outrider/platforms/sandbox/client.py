@@ -52,6 +52,16 @@ def _body_of(outbound: Outbound, connection: ConnectionContext) -> bytes:
             "to": outbound.recipient,
             "content": dict(outbound.content),
             "metadata": dict(outbound.metadata),
+            "files": [
+                {
+                    "id": str(file.id),
+                    "filename": file.filename,
+                    "mime_type": file.mime_type,
+                    "size": file.size,
+                }
+                for file in outbound.files
+            ],
+            "reply_to": outbound.reply_to_external_id,
         }
     )
 
