@@ -26,7 +26,7 @@ from outrider.files.names import (
         ("..", "file"),
         ("", "file"),
         (None, "file"),
-        ("a\x00b\n\x1b[31m.txt", "ab[31m.txt"),
+        ("a\x00b\n\x1b[31m.txt", "a\ufffdb[31m.txt"),
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
         ('a"b:c|d?.txt', "a_b_c_d_.txt"),
         ("half a pair \ud800.png", "half a pair \ufffd.png"),

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -57,7 +55,7 @@ async def test_it_is_flushed_with_its_folder_before_anybody_is_told(
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -132,16 +130,16 @@ for number in range(100_000):
 
 
 async def test_what_was_told_is_whole_after_a_kill(storage: ContentStorage) -> None:
-    writer = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(storage.folder)], stdout=subprocess.PIPE, text=True
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _WRITER, str(storage.folder), stdout=asyncio.subprocess.PIPE
     )
     assert writer.stdout is not None
-    for _ in range(20):
-        await asyncio.to_thread(writer.stdout.readline)
-    writer.send_signal(signal.SIGKILL)
-    rest, _ = await asyncio.to_thread(writer.communicate)
+    lines = [await writer.stdout.readline() for _ in range(20)]
+    writer.kill()
+    lines += (await writer.stdout.read()).splitlines()
+    await writer.wait()
 
-    told = [line.split() for line in rest.splitlines() if len(line.split()) == 2]
+    told = [line.decode().split() for line in lines if len(line.split()) == 2]
     assert len(_all(storage)) >= 20
     assert all(storage.digest_now(bytes.fromhex(digest)) == bytes.fromhex(digest) for _, digest in told)
     drafts = [path for path in _all(storage) if path.name.startswith(".draft-")]
