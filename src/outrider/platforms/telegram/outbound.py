@@ -24,7 +24,7 @@ from outrider.platforms.vendor_multipart import FilePart
 
 _MARGIN_SECONDS = 1.0
 # What is left of an attempt must be enough for a call, else a later attempt goes on.
-_LEAST_SECONDS = 1.0
+_LEAST_SECONDS = 0.5
 _GO_ON_SECONDS = 1.0
 _NUMERIC = re.compile(r"-?[0-9]{1,19}")
 
