@@ -129,8 +129,7 @@ async def open_runtime(
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox = _SandboxDoor()
-    registry = _registry(settings, http, sandbox)
+    sandbox, registry = _providers(settings, http)
     connections = ConnectionDirectory(database, sealer, registry)
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
@@ -309,9 +308,10 @@ class _SandboxDoor:
             await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
 
 
-def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
+def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
+    sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:
