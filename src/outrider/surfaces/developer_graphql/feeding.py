@@ -20,7 +20,8 @@ from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import AppError, InternalError, QueryTooExpensive, ValidationError
 from outrider.events.heads import LogHeads
 from outrider.events.queries import select_places
-from outrider.surfaces.developer_graphql import errors, streams
+from outrider.surfaces import graphql_errors as errors
+from outrider.surfaces.developer_graphql import streams
 from outrider.surfaces.developer_graphql.arguments import value_of
 from outrider.surfaces.developer_graphql.cursors import EVENTS, FEED
 from outrider.surfaces.developer_graphql.feeds import OpenFeeds
