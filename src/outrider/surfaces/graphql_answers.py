@@ -22,7 +22,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(slots=True)
 class Answer:
-    """An answer on its way out, and what the log says of it; one that was a stream is sent already."""
+    """An answer on its way out, and what the log says of it; `is_sent`: it was a stream, and is out."""
 
     status: int
     body: bytes

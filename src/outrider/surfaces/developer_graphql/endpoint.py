@@ -23,7 +23,7 @@ from outrider.surfaces.developer_access import AppIdRequired, DeveloperAccess
 from outrider.surfaces.developer_graphql import playground, streams
 from outrider.surfaces.developer_graphql.documents import Documents, Operation, Variables
 from outrider.surfaces.developer_graphql.feeding import Client, Feed, FeedContext, place_of
-from outrider.surfaces.developer_graphql.feeds import OpenFeeds
+from outrider.surfaces.developer_graphql.feeds import OpenFeeds, TooManyFeeds
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
@@ -35,7 +35,7 @@ from outrider.surfaces.developer_graphql.reading import (
     require_scopes,
 )
 from outrider.surfaces.developer_graphql.selections import Selecting
-from outrider.surfaces.graphql_answers import OWN_STATUS, Answer, is_json, request_id_of
+from outrider.surfaces.graphql_answers import JSON, OWN_STATUS, Answer, is_json, request_id_of
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.surfaces.graphql_requests import MOST_BYTES, parse_address, parse_request
 from outrider.tenancy.actors import Actor
@@ -95,7 +95,7 @@ class DeveloperGraphql:
         self._tell(exchange, answer, time.perf_counter() - started)
         if answer.is_sent:
             return
-        if exchange.is_streamed and answer.status == 200 and answer.content_type == answers.JSON[0]:
+        if exchange.is_streamed and answer.status == 200 and answer.content_type == JSON[0]:
             await streams.begin(send, (*exchange.headers, *answer.headers))
             await streams.end(send, streams.next_event(answer.body) + streams.COMPLETE)
             return
@@ -204,10 +204,12 @@ class DeveloperGraphql:
             with self._feeds.open.admitted(call.actor.key_id) as wake:
                 await streams.begin(exchange.send, exchange.headers)
                 ended = await feed.run(client, wake)
+        except TooManyFeeds as problem:
+            refused = answers.failed(problem, errors.STATUS[problem.kind])
+            refused.headers = ((b"retry-after", b"1"),)
+            return refused
         except AppError as problem:
-            answer = answers.failed(problem, errors.STATUS[problem.kind])
-            answer.headers = ((b"retry-after", b"1"),)
-            return answer
+            return answers.failed(problem, errors.STATUS[problem.kind])
         exchange.events = ended.events
         self._metrics.feed_events_total.add(by=ended.events)
         return Answer(200, b"", ended.outcome, ended.code, ended.reason, is_sent=True)
