@@ -3,7 +3,7 @@
 from functools import partial
 
 from outrider.events import schemas
-from outrider.events.creating import create_event
+from outrider.events.creating import create_event, create_events
 from outrider.events.logs.creating import create_log
 from outrider.identity import users
 from outrider.identity.activating import activate_link_code
@@ -18,6 +18,7 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_rest.endpoint import DeveloperRest
 from outrider.surfaces.inbound.routes import InboundEndpoint
 from outrider.tenancy import managing_connections
 from outrider.tenancy.application_settings import update_application
@@ -37,6 +38,17 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     )
 
 
+def rest_endpoint(runtime: Runtime) -> DeveloperRest:
+    """`/v1`."""
+    return DeveloperRest(
+        access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
+        database=runtime.database,
+        operations=_operations(runtime),
+        public_url=runtime.settings.public_url,
+        metrics=runtime.metrics,
+    )
+
+
 def _operations(runtime: Runtime) -> Operations:
     tenancy, identity = runtime.tenancy, runtime.identity
     return Operations(
@@ -47,6 +59,7 @@ def _operations(runtime: Runtime) -> Operations:
         resolve=partial(resolve_message, runtime.sending),
         mark_conversation_read=partial(mark_conversation_read, runtime.creating),
         create_event=partial(create_event, runtime.creating),
+        create_events=partial(create_events, runtime.creating),
         create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
         update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
         create_log=partial(create_log, runtime.logging),

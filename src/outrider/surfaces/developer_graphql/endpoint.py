@@ -5,8 +5,6 @@ when there were too many, 400 for what is no valid request of this schema (405, 
 browser's `GET /` gets a page on which the API can be tried.
 """
 
-import random
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +13,12 @@ from typing import Final
 import orjson
 
 from outrider.core import log
-from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, respond
+from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
 from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, ErrorKind
 from outrider.core.metrics import Metrics
 from outrider.surfaces.developer_access import DeveloperAccess
+from outrider.surfaces.developer_errors import STATUS
 from outrider.surfaces.developer_graphql import errors, playground
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
@@ -33,7 +32,6 @@ from outrider.tenancy.rate_limits import Headers, RateExceeded
 
 _JSON: Final = (b"application/json", b"application/graphql-response+json")
 _HTML: Final = b"text/html; charset=utf-8"
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 # Whole requests that are refused so before anything is carried out; all else answers 200 with `errors`.
 _OWN_STATUS: Final = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.RATE_LIMITED: 429, ErrorKind.TOO_LARGE: 413}
 
@@ -85,7 +83,7 @@ class DeveloperGraphql:
             answer = await self._answer(scope, receive, exchange)
         except ClientGone:
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         seconds = time.perf_counter() - started
         self._metrics.http_requests_total.add("developer_graphql", str(answer.status))
         self._metrics.http_request_seconds.observe(seconds, "developer_graphql")
@@ -145,7 +143,7 @@ class DeveloperGraphql:
         try:
             request = parse_request(body)
         except AppError as problem:
-            return _failed(problem, errors.STATUS[problem.kind])
+            return _failed(problem, STATUS[problem.kind])
         operation = self._documents.operation(request.query, request.operation_name)
         exchange.operation = operation.name
         variables = operation.coerce(request.variables)
@@ -200,10 +198,3 @@ def _envelope(entries: Sequence[dict[str, object]]) -> bytes:
 
 def _is_json(content_type: bytes | None) -> bool:
     return content_type is not None and content_type.split(b";", 1)[0].strip().lower() in _JSON
-
-
-def _request_id(scope: Scope) -> bytes:
-    given = header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return b"%016x" % random.getrandbits(64)

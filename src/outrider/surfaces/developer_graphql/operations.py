@@ -61,6 +61,9 @@ class Operations:
     resolve: ResolveMessage
     mark_conversation_read: Callable[[Actor, UUID, UUID | None], Awaitable[UUID]]
     create_event: Callable[[Actor, NewCustomEvent], Awaitable[UUID]]
+    create_events: Callable[
+        [Actor, Sequence[NewCustomEvent | AppError]], Awaitable[Sequence[UUID | AppError]]
+    ]
     create_event_schema: Callable[[Actor, NewEventSchema], Awaitable[EventSchema]]
     update_event_schema: Callable[[Actor, EventSchemaChange], Awaitable[EventSchema]]
     create_log: Callable[[Actor, NewLog], Awaitable[LogEntry]]
