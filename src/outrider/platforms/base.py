@@ -170,6 +170,9 @@ class InDoubt:
     detail: str
 
 
+LARGEST_FILE = 25_000_000
+"""Bytes of one file, whichever way it goes."""
+
 Outcome: TypeAlias = Sent | Rejected | Deferred | InDoubt
 
 

@@ -1,7 +1,7 @@
 """The ASGI application: the hot endpoints are raw ASGI callables in front, everything else is Litestar's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import TypeAlias
@@ -18,10 +18,7 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
-from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
-from outrider.surfaces.inbound.routes import InboundEndpoint
 
-_INBOUND_PREFIX = "/webhooks/"
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _MOMENT_SECONDS = 0.5
@@ -39,9 +36,12 @@ class Gate:
 
 
 def build_app(
-    runtime: Runtime, developer: DeveloperGraphql | None, inbound: InboundEndpoint | None, gate: Gate
+    runtime: Runtime,
+    developer: Endpoint | None,
+    prefixed: Mapping[str, Endpoint],
+    gate: Gate,
 ) -> ASGIApp:
-    """The application of one process; a worker has no surfaces."""
+    """The application of one process: `POST /`, and what lies below prefixes; a worker has no surfaces."""
     routes = Litestar(
         route_handlers=[*_health(runtime, gate)],
         exception_handlers={Exception: _broken},
@@ -49,21 +49,16 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    if developer is None or inbound is None:
-        return routes
-    return _front(developer, inbound, routes, gate)
+    return routes if developer is None else _front(developer, prefixed, routes, gate)
 
 
-def _front(developer: Endpoint, inbound: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(developer: Endpoint, prefixed: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == "/":
-            hot = developer
-        elif path.startswith(_INBOUND_PREFIX):
-            hot = inbound
-        else:
+        hot = developer if path == "/" else prefixed.get(path[: path.find("/", 1) + 1])
+        if hot is None:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return
         if gate.is_open:

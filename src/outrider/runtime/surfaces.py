@@ -5,6 +5,7 @@ from functools import partial
 from outrider.events import schemas
 from outrider.events.creating import create_event, create_events
 from outrider.events.logs.creating import create_log
+from outrider.files.storing import create_file_from_url, find_linked, store_file
 from outrider.identity import users
 from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
@@ -14,11 +15,14 @@ from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
+from outrider.runtime.http import Endpoint
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_graphql.reading import Reading
 from outrider.surfaces.developer_rest.endpoint import DeveloperRest
+from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 from outrider.tenancy import managing_connections
 from outrider.tenancy.application_settings import update_application
@@ -34,17 +38,26 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
+        file_url=runtime.file_links.url,
         metrics=runtime.metrics,
     )
+
+
+def prefixed_endpoints(runtime: Runtime) -> dict[str, Endpoint]:
+    """The endpoints that take every path below the first part of theirs."""
+    return {
+        "/webhooks/": inbound_endpoint(runtime),
+        "/files/": files_endpoint(runtime),
+        "/v1/": rest_endpoint(runtime),
+    }
 
 
 def rest_endpoint(runtime: Runtime) -> DeveloperRest:
     """`/v1`."""
     return DeveloperRest(
         access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
-        database=runtime.database,
+        reading=Reading(runtime.database, runtime.settings.public_url, runtime.file_links.url),
         operations=_operations(runtime),
-        public_url=runtime.settings.public_url,
         metrics=runtime.metrics,
     )
 
@@ -63,6 +76,8 @@ def _operations(runtime: Runtime) -> Operations:
         create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
         update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
         create_log=partial(create_log, runtime.logging),
+        create_file=partial(create_file_from_url, runtime.files),
+        store_file=partial(store_file, runtime.files),
         create_user=partial(users.create_user, identity),
         update_user=partial(users.update_user, identity),
         create_platform_user=partial(create_platform_user, identity),
@@ -82,6 +97,16 @@ def _operations(runtime: Runtime) -> Operations:
         rotate_subscription_secret=partial(subscriptions.rotate_subscription_secret, tenancy),
         send_test_event=partial(managing.send_test_event, tenancy),
         retry_delivery=partial(managing.retry_delivery, tenancy),
+    )
+
+
+def files_endpoint(runtime: Runtime) -> FilesEndpoint:
+    """`GET /files/{id}?…`."""
+    return FilesEndpoint(
+        links=runtime.file_links,
+        storage=runtime.files.storage,
+        find=partial(find_linked, runtime.files.pool),
+        metrics=runtime.metrics,
     )
 
 

@@ -25,6 +25,9 @@ from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
 from outrider.events.schemas import EventSchemaContext
 from outrider.events.values import Flushed
+from outrider.files.links import PURPOSE, FileLinks
+from outrider.files.storage import ContentStorage
+from outrider.files.storing import FilesContext
 from outrider.identity.committing import IdentityContext
 from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
@@ -79,6 +82,8 @@ class Runtime:
     event_schemas: EventSchemaContext
     logging: LoggingContext
     identity: IdentityContext
+    files: FilesContext
+    file_links: FileLinks
     receiving: receiving.ReceivingContext
 
     async def start(self) -> None:
@@ -108,6 +113,7 @@ async def open_runtime(
     database = await _opened_database(dsn, sealer)
     ids, metrics = IdClock(), Metrics()
     disk = DiskWatch(settings.data_dir)
+    file_links = FileLinks(settings.public_url, sealer.derived_keys(PURPOSE), ids)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox = _SandboxDoor()
     registry = _registry(settings, http, sandbox)
@@ -176,6 +182,9 @@ async def open_runtime(
     schemas = EventSchemaDirectory(database)
     _follow(listener, api_keys, applications, connections, subscription_directory, schemas)
     identity = IdentityContext(database.system, facts, connections, registry, ids)
+    files = FilesContext(
+        ContentStorage(settings.files_dir), appender, ids, database.system, http, disk.may_accept_new_facts
+    )
     receiving_context = receiving.ReceivingContext(
         appender, connections, registry, ids, database.system, metrics, identity, marking
     )
@@ -204,6 +213,8 @@ async def open_runtime(
         event_schemas=EventSchemaContext(tenancy, schemas),
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
+        files=files,
+        file_links=file_links,
         receiving=receiving_context,
     )
     await runtime.start()

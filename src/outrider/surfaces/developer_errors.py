@@ -96,8 +96,12 @@ ENTRIES: Final = (
     ErrorEntry(NotCancellable, "the message is being sent, was sent, or has ended", "nothing"),
     ErrorEntry(LinkCodeExpired, "the link code is too old", "ask for a new one"),
     ErrorEntry(LinkCodeExhausted, "the link code was used as often as it may be", "ask for a new one"),
-    ErrorEntry(errors.PayloadTooLarge, "the body is larger than 1 MB", "send less"),
-    ErrorEntry(UnsupportedMediaType, "REST: the body is not JSON by its `Content-Type`", "send JSON"),
+    ErrorEntry(errors.PayloadTooLarge, "the body is larger than 1 MB, or a file than 25 MB", "send less"),
+    ErrorEntry(
+        UnsupportedMediaType,
+        "REST: the `Content-Type` says that the body is nothing that is taken here",
+        "send JSON",
+    ),
     ErrorEntry(
         errors.RateLimited,
         "too many requests; `details` has `limit` and `reset_at`",

@@ -24,6 +24,7 @@ from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_graphql.queries.reads import FileUrl
 from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.reading import Reading, answer_query
 from outrider.surfaces.developer_graphql.requests import MOST_BYTES, parse_request
@@ -68,11 +69,12 @@ class DeveloperGraphql:
         database: Database,
         operations: Operations,
         public_url: str,
+        file_url: FileUrl,
         metrics: Metrics,
     ) -> None:
         self._access = access
         self._operations = operations
-        self._reading = Reading(database, public_url)
+        self._reading = Reading(database, public_url, file_url)
         self._metrics = metrics
         self._documents = Documents()
 

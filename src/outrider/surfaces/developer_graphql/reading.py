@@ -17,6 +17,7 @@ from outrider.surfaces.developer_graphql.queries.nodes import FIELDS
 from outrider.surfaces.developer_graphql.queries.pages import Row
 from outrider.surfaces.developer_graphql.queries.reads import (
     LARGEST_ANSWER,
+    FileUrl,
     ReadPlan,
     compile_created,
     compile_query,
@@ -36,6 +37,7 @@ class Reading:
 
     database: Database
     public_url: str
+    file_url: FileUrl
 
 
 async def answer_query(reading: Reading, operation: Operation, call: Call, variables: Variables) -> str:
@@ -70,14 +72,14 @@ async def run(reading: Reading, plan: ReadPlan, call: Call) -> str:
     """Ask the plan's one statement and put the answer together; raises `BadArgument`."""
     require_scopes(plan.scopes, call)
     if plan.sql is None:
-        return plan.render(_NO_ROW, (), call)
+        return plan.render(_NO_ROW, (), call, reading.file_url)
     arguments = plan.statement.arguments(call)
     try:
         with faults_as_unavailable():
             row = await _ask(reading, plan.sql, arguments)
     except AppError as problem:
         raise BadArgument(next(iter(plan.scopes.values()), ""), problem) from problem.__cause__
-    return plan.render(row, arguments, call)
+    return plan.render(row, arguments, call, reading.file_url)
 
 
 async def _ask(reading: Reading, sql: str, arguments: list[object]) -> Row:

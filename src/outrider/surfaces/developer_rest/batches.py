@@ -72,8 +72,8 @@ CREATE_EVENTS: Final = Route(
     name="create_events",
     tag="events",
     text=(
-        f"Append 1 to {MOST_EVENTS} events of your own. Each has an answer of its own, in the order given: what is wrong "
-        "with one leaves the others alone. A body that cannot be read is refused whole. Scope `events:write`."
+        f"Append 1 to {MOST_EVENTS} events of your own. Each has an answer of its own, in the order given: what is "
+        "wrong with one leaves the others alone. A body that cannot be read is refused whole. Scope `events:write`."
     ),
     handle=_create,
     answer=_answer_schema(),

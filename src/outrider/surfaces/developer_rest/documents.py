@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
-from graphql import GraphQLArgument, GraphQLField, GraphQLObjectType
+from graphql import GraphQLField, GraphQLObjectType
 
 from outrider.surfaces.developer_graphql.documents import Operation, load_document
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import Call
-from outrider.surfaces.developer_graphql.reading import Reading, answer_query
+from outrider.surfaces.developer_graphql.reading import Reading, answer_query, plan_created, run
 from outrider.surfaces.developer_graphql.schema import SCHEMA
+from outrider.surfaces.developer_graphql.selections import Selecting
 from outrider.tenancy.actors import Actor
 
 
@@ -29,6 +30,8 @@ class Document:
     """One field of the schema, asked with arguments as JSON has them."""
 
     operation: Operation
+    required: tuple[str, ...]
+    """The texts without which the mutation cannot be asked."""
 
     async def ask(self, serving: Serving, actor: Actor, arguments: Mapping[str, object]) -> Any:
         """Give what the field answers; raises `FieldRefused` or `RequestRefused`."""
@@ -39,6 +42,17 @@ class Document:
         else:
             text = await answer_query(serving.reading, self.operation, call, variables)
         return orjson.loads(text)["found"]
+
+    async def read_made(
+        self, serving: Serving, actor: Actor, type_name: str, made: Mapping[str, object]
+    ) -> Any:
+        """Read what this mutation would answer with, of a thing that was made in another way."""
+        # a selection without variables: those of the mutation may be anything that is valid
+        variables = self.operation.values(dict.fromkeys(self.required, ""))
+        selecting = Selecting(self.operation.fragments, variables)
+        (selected,) = selecting.fields([self.operation.node.selection_set])
+        plan = plan_created(serving.reading.public_url, selecting, type_name, selected)
+        return orjson.loads(await run(serving.reading, plan, Call(actor, {}, made)))
 
 
 def query_field(name: str) -> GraphQLField:
@@ -64,7 +78,7 @@ def mutation(name: str, arguments: Iterable[str], selection: str) -> Document:
 def _document(
     kind: str,
     name: str,
-    defined: Mapping[str, GraphQLArgument],
+    defined: Mapping[str, Any],
     arguments: Iterable[str],
     selection: str,
 ) -> Document:
@@ -75,4 +89,4 @@ def _document(
         f"{kind}{f'({head})' if used else ''} {{ found: {name}{f'({passed})' if used else ''} {selection} }}"
     )
     (operation,) = load_document(text).values()
-    return Document(operation)
+    return Document(operation, tuple(name for name in used if str(defined[name].type) == "String!"))

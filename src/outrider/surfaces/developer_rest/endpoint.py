@@ -5,6 +5,7 @@ every answer to it tells how the key stands. `GET /v1/openapi.json` is for every
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,18 +13,19 @@ import orjson
 
 from outrider.core import log
 from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
-from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, Unauthorized, ValidationError
 from outrider.core.metrics import Metrics
+from outrider.core.storable import MAX_BYTES
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_errors import UnsupportedMediaType
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_graphql.queries.statements import BadArgument
 from outrider.surfaces.developer_graphql.reading import Reading
 from outrider.surfaces.developer_rest import refusing
 from outrider.surfaces.developer_rest.documents import Serving
 from outrider.surfaces.developer_rest.openapi import OPENAPI_PATH, served_openapi
-from outrider.surfaces.developer_rest.routes import Asked, Route
+from outrider.surfaces.developer_rest.routes import Asked, Route, media_type_of
 from outrider.surfaces.developer_rest.routing import Router, WrongMethod
 from outrider.surfaces.developer_rest.table import ROUTES
 from outrider.tenancy.actors import Actor
@@ -63,13 +65,12 @@ class DeveloperRest:
         self,
         *,
         access: DeveloperAccess,
-        database: Database,
+        reading: Reading,
         operations: Operations,
-        public_url: str,
         metrics: Metrics,
     ) -> None:
         self._access = access
-        self._serving = Serving(Reading(database, public_url), operations)
+        self._serving = Serving(reading, operations)
         self._metrics = metrics
         self._router = Router(ROUTES)
         self._openapi = served_openapi().encode()
@@ -114,7 +115,7 @@ class DeveloperRest:
             return await self._carry_out(scope, receive, exchange)
         except AppError as problem:
             return _refused(problem, exchange)
-        except FieldRefused as refused:
+        except (FieldRefused, BadArgument) as refused:
             return _refused(refused.problem, exchange)
         except RequestRefused as refused:
             return _refused(ValidationError(str(refused)), exchange)
@@ -161,9 +162,10 @@ def refuse_other_contract(scope: Scope) -> None:
 async def _asked(scope: Scope, receive: Receive, route: Route, places: dict[str, str]) -> Asked:
     if scope["query_string"] and not route.parameters:
         raise ValidationError("There are no parameters here.", path="query")
-    body = await read_body(scope, receive, limit=route.most_bytes)
     content_type = header(scope, b"content-type") or b""
-    if body and content_type.split(b";", 1)[0].strip().lower() not in route.media_types:
+    limit = route.media.get(media_type_of(content_type))
+    body = await read_body(scope, receive, limit=limit or MAX_BYTES)
+    if body and limit is None:
         raise UnsupportedMediaType
     key = header(scope, b"idempotency-key") if route.takes_key else None
     return Asked(places, scope["query_string"], body, content_type, _checked_key(key))
@@ -182,7 +184,7 @@ def _checked_key(key: bytes | None) -> str | None:
 
 
 def _refused(problem: AppError, exchange: _Exchange, outcome: str = "refused") -> _Answer:
-    names = exchange.route.names if exchange.route else {}
+    names: Mapping[str, str] = exchange.route.names if exchange.route else {}
     return _Answer(
         refusing.status_of(problem),
         refusing.body_of(problem, names),

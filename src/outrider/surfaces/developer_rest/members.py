@@ -57,10 +57,8 @@ class Members:
         for member in self.by_name.values():
             if member.must_stand and member.name not in given:
                 raise refused(_under(path, member.name), "is missing")
-        members = {self.by_name[name]: part for name, part in given.items()}
-        return {
-            one.argument: read_value(one.kind, part, _under(path, one.name)) for one, part in members.items()
-        }
+        members = [(self.by_name[name], part) for name, part in given.items()]
+        return {one.argument: read_value(one.kind, part, _under(path, one.name)) for one, part in members}
 
     def __bool__(self) -> bool:
         return bool(self.by_name)

@@ -17,13 +17,13 @@ _VERSION: Final = "1"
 # What any route may answer with.
 _ALWAYS: Final = (400, 401, 403, 429, 503)
 _WITH_BODY: Final = (413, 415)
-_TEXT: Final = f"""The developer API of one application as REST: what an API key may read, send and set up. It is the
-same API as the GraphQL at `POST /`, with names in snake_case and words in lower case.
+_TEXT: Final = f"""The developer API of one application as REST: what an API key may read, send and set up. It is
+the same API as the GraphQL at `POST /`, with names in snake_case and words in lower case.
 
-Requests need `Authorization: Bearer otr_live_…`. Bodies are JSON of at most {MAX_BYTES >> 20} MB; unknown members and unknown
-parameters are refused; null is as good as left out. Ids are UUIDs; a typed prefix may stand before one (`pc_<uuid>`). An id of
-another application answers exactly like one that does not exist. Every answer to a key has the headers `X-RateLimit-*`, every
-answer `X-Request-ID`."""
+Requests need `Authorization: Bearer otr_live_…`. Bodies are JSON of at most {MAX_BYTES >> 20} MB; unknown members and
+unknown parameters are refused; null is as good as left out. Ids are UUIDs; a typed prefix may stand before one
+(`pc_<uuid>`). An id of another application answers exactly like one that does not exist. Every answer to a key has the
+headers `X-RateLimit-*`, every answer `X-Request-ID`."""
 _REASONS: Final = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -118,7 +118,10 @@ def _request_body(route: Route) -> dict[str, Any]:
     media: dict[str, Any] = {"schema": route.body}
     if route.example:
         media["example"] = route.example
-    return {"required": route.is_body_required, "content": {"application/json": media}}
+    content = {"application/json": media}
+    if route.form is not None:
+        content["multipart/form-data"] = {"schema": route.form}
+    return {"required": route.is_body_required, "content": content}
 
 
 def _success(route: Route) -> dict[str, Any]:
@@ -137,11 +140,14 @@ def _refusal(status: int) -> dict[str, Any]:
     entries = [entry for entry in ENTRIES if entry.status == status]
     described = "; ".join(f"`{entry.code}`: {entry.means}" for entry in entries)
     first = entries[0]
-    example = {"error": {"code": first.code, "message": first.error.default_message, "details": {}}}
+    error: dict[str, Any] = {"code": first.code, "message": first.error.default_message, "details": {}}
     return {
         "description": described,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": example}
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "example": {"error": error},
+            }
         },
     }
 

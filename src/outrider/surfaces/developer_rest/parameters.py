@@ -127,6 +127,7 @@ ORDER: Final = Parameter(
     bounds={"default": "desc"},
     convert=lambda word: {"field": "CREATED_AT", "direction": str(word).upper()},
 )
+PAGES: Final = (LIMIT, CURSOR, ORDER)
 CREATED: Final = (
     Parameter("created_after", "DateTime", "Only what is later than this.", ("filters", "createdAt", "gt")),
     Parameter(

@@ -81,7 +81,7 @@ def closed(properties: Mapping[str, JsonSchema], description: str) -> JsonSchema
 
 
 def _member(name: str, field: GraphQLField, nested: Shape | str | None) -> _Member | None:
-    kind, key = kind_of(field.type), snake(name)
+    kind, key = kind_of(cast("Any", field).type), snake(name)
     leaf = kind.item or kind
     if is_leaf_type(leaf.graphql):
         return _Member(
@@ -147,8 +147,8 @@ def or_null(schema: JsonSchema) -> JsonSchema:
         return {}
     if "$ref" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
-    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    found = {**schema, "type": [*types, "null"]}
+    types = cast("list[str] | str", schema["type"])
+    found: JsonSchema = {**schema, "type": [*([types] if isinstance(types, str) else types), "null"]}
     if "enum" in schema:
         found["enum"] = [*schema["enum"], None]
     return found

@@ -45,6 +45,24 @@ class PeopleSource:
 
 
 @dataclass(slots=True)
+class RowSource:
+    """The rows of one table that fulfil conditions on `{row}`, by the time that their ids hold."""
+
+    statement: Statement
+    table: str
+    window: Window
+    conditions: Sequence[str]
+
+    def page(self, row: str) -> str:
+        """Give `from …` with the rows between the cursors."""
+        entry, way = self.statement.alias(self.table[0]), self.window.way
+        conditions = [one.replace("{row}", entry) for one in (*self.conditions, *self.window.bounds)]
+        scan = self.statement.scan(self.table, entry, *conditions)
+        rows = f"select {entry}.* {scan} order by {entry}.id {way} limit {PAGE_LIMIT}"
+        return f"from ({rows}) {row} order by {row}.id {way}"
+
+
+@dataclass(slots=True)
 class DeliverySource:
     """Webhook deliveries: what waits in the queue and what has ended, as one list."""
 

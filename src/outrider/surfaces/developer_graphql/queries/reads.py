@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+from uuid import UUID
 
 from outrider.core.errors import AppError
 from outrider.events.event_names import event_type_id
@@ -12,6 +13,7 @@ from outrider.surfaces.developer_graphql.queries import (
     conversations,
     event_lists,
     event_schemas,
+    file_lists,
     lists,
     log_lists,
     nodes,
@@ -20,12 +22,15 @@ from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
 from outrider.surfaces.developer_graphql.queries.provenance import provenance
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call, Statement
-from outrider.surfaces.developer_graphql.queries.texts import MARK, joined
+from outrider.surfaces.developer_graphql.queries.texts import MARK, Fill, joined
 from outrider.surfaces.developer_graphql.queries.windows import Source, page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
 LARGEST_ANSWER: Final = 16 * 1024 * 1024
+
+FileUrl = Callable[[UUID, UUID], str]
+"""Makes the link to a file of an application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +41,30 @@ class ReadPlan:
     statement: Statement
     pieces: tuple[Piece, ...]
     scopes: Mapping[Scope, str]
-    has_type_ids: bool = False
 
-    def render(self, row: Row, arguments: Arguments, call: Call) -> str:
+    def render(self, row: Row, arguments: Arguments, call: Call, file_url: FileUrl) -> str:
         """Put the answer together."""
         found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
-        if not self.has_type_ids:
-            return found
-        application_id = call.actor.application_id
-        return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), found)
+        return _filled(found, call.actor.application_id, file_url) if MARK in found else found
+
+
+def _filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
+    """The answer with what SQL cannot make in the places that SQL has marked."""
+
+    def made(mark: re.Match[str]) -> str:
+        match Fill(mark[1]):
+            case Fill.TYPE_ID:
+                return str(event_type_id(application_id, mark[2]))
+            case Fill.FILE_URL:
+                return file_url(application_id, UUID(mark[2]))
+
+    return _FILLED.sub(made, found)
 
 
 _TENANT: Final = re.compile(r"\$1\b")
-_FILLED: Final = re.compile(f"{MARK}([^{MARK}]*){MARK}")
+_FILLED: Final = re.compile(f"{MARK}(.)([^{MARK}]*){MARK}")
 _Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
 Introspect = Callable[[Selected], Piece]
 
@@ -106,7 +120,6 @@ def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPl
         compiling.statement,
         tuple(_merged(pieces)),
         dict(compiling.scopes),
-        has_type_ids=compiling.has_type_ids,
     )
 
 
@@ -201,6 +214,7 @@ def _delivery(compiling: Compiling, columns: Columns, field: Selected) -> list[P
 
 _TABLES: Final = {
     "Application": "applications",
+    "File": "files",
     "Log": "logs",
     "PlatformConnection": "connections",
     "PlatformUser": "platform_users",
@@ -229,6 +243,8 @@ _ROOTS: Final[Mapping[str, _Root]] = {
         columns, event_schemas.event_schema_by_id(compiling, field)
     ),
     "logs": _page("Log", log_lists.logs),
+    "files": _page("File", file_lists.files),
+    "file": _by_id("File", Scope.EVENTS_READ),
     "webhookSubscription": _by_id("WebhookSubscription", Scope.EVENTS_READ, " and {row}.status <> 'deleted'"),
     "webhookDelivery": _delivery,
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),
