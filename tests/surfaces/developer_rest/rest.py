@@ -52,11 +52,9 @@ class Rest:
         answered = await self.call("DELETE", path)
         assert (answered.status, answered.body) == (204, b"")
 
-    async def refused(
-        self, method: str, path: str, body: object = None, *, status: int, **parameters: object
-    ) -> dict[str, Any]:
+    async def refused(self, method: str, path: str, body: object = None, *, status: int) -> dict[str, Any]:
         """Why a request that must be refused was refused."""
-        answered = await self.call(method, path, body, **parameters)
+        answered = await self.call(method, path, body)
         assert answered.status == status, answered.body
         refusal: dict[str, Any] = answered.json()
         assert refusal.keys() == {"error"}

@@ -74,8 +74,8 @@ FILES: Final = (
         name="create_file",
         tag=_TAG,
         text=(
-            f"Keep a file of at most {LARGEST_FILE // 1_000_000} MB, to attach it to messages: uploaded as a form, or fetched "
-            "from an address. `PLATFORM_ERROR` if the other side does not give it. Scope `events:write`."
+            f"Keep a file of at most {LARGEST_FILE // 1_000_000} MB, to attach it to messages: uploaded as a form, or "
+            "fetched from an address. `PLATFORM_ERROR` if the other side does not give it. Scope `events:write`."
         ),
         handle=_create,
         status=201,

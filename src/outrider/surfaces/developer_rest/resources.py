@@ -14,7 +14,8 @@ SENT_ANSWER: Final = shape_of(
     "SendMessageAnswer", name="SentMessageAnswer", message=SENT_MESSAGE, error=shape_of("SendError")
 )
 PLATFORM_USER: Final = shape_of("PlatformUser", user=ID)
-USER: Final = shape_of("User", platformUsers=PLATFORM_USER)
+# without their platform users, which a key that may only write could not be shown
+USER: Final = shape_of("User")
 USER_MERGE: Final = shape_of("UserMerge", event=ID, user=USER)
 LINK_CODE: Final = shape_of("LinkCode", event=ID)
 LINK_CODE_ACTIVATION: Final = shape_of(

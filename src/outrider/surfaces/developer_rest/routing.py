@@ -50,7 +50,7 @@ class Router:
             literal = node.by_word.get(part)
             if literal is None:
                 found.append(part)
-            node = literal or node.place
+            node = literal or (node.place if part else None)
             if node is None:
                 raise NoRoute
         if not node or not node.routes:
