@@ -338,10 +338,14 @@ async def test_the_description_is_for_everybody(rest: Rest) -> None:
         b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n\r\n--x--',
         (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n' * 2) + b"--x--",
         (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n' * 20) + b"--x--",
-        b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
-        b'--x\r\nContent-Disposition: form-data; name="filename"\r\n\r\n\xff\r\n--x--',
-        b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
-        b'--x\r\nContent-Disposition: form-data; name="mime_type"\r\n\r\nnone\r\n--x--',
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="filename"\r\n\r\n\xff\r\n--x--'
+        ),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="mime_type"\r\n\r\nnone\r\n--x--'
+        ),
     ],
 )
 async def test_a_bad_form_is_refused(rest: Rest, body: bytes) -> None:

@@ -7,6 +7,7 @@ from outrider.core.storable import parse_api_json
 from outrider.events.creating import MOST_EVENTS, NewCustomEvent
 from outrider.surfaces.developer_graphql.decoding import custom_event
 from outrider.surfaces.developer_rest import documents
+from outrider.surfaces.developer_rest.bounds import loosened
 from outrider.surfaces.developer_rest.documents import Serving
 from outrider.surfaces.developer_rest.members import members_of, refused
 from outrider.surfaces.developer_rest.names import renamed_text
@@ -83,7 +84,7 @@ CREATE_EVENTS: Final = Route(
         "properties": {
             "events": {
                 "type": "array",
-                "items": _EVENT.schema,
+                "items": loosened(_EVENT.schema),
                 "minItems": 1,
                 "maxItems": MOST_EVENTS,
                 "description": "The events.",

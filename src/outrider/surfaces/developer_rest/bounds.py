@@ -1,7 +1,7 @@
 """What the OpenAPI document tells of values beyond their type. The operations check it; here it is written down."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from outrider.events import creating, schemas
 from outrider.events.event_names import BUILT_IN_TYPES, LONGEST_NAME, RESERVED_PREFIXES
@@ -39,7 +39,7 @@ _BOUNDS: Final[Mapping[str, Bounds]] = {
     "edgeType": {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"^[A-Za-z0-9_.\-]+$"},
     "idempotencyKey": {"minLength": 1, "maxLength": LONGEST_NAME},
     "description": {"maxLength": schemas.LONGEST_DESCRIPTION},
-    "jsonSchema": {"type": ["object", "boolean"]},
+    "jsonSchema": _OBJECT,
     "createLog.message": {"minLength": 1, "maxLength": LONGEST_MESSAGE},
     "logLevel": {"enum": [level.value for level in LogLevel]},
     "logType": {"pattern": "^[A-Za-z0-9_.:-]{1,100}$"},
@@ -57,6 +57,19 @@ _BOUNDS: Final[Mapping[str, Bounds]] = {
     "inputs": {"minItems": 1},
     "identifier": {"pattern": "^[A-Za-z0-9+@](?:[A-Za-z0-9@+._-]{0,98}[A-Za-z0-9])?$"},
 }
+
+
+_LOOSE: Final = ("minLength", "maxLength", "pattern", "minItems", "maxItems", "minimum", "maximum")
+
+
+def loosened(schema: Any) -> Any:
+    """Give the schema of an entry of a batch: what is only out of bounds is answered at its place."""
+    if isinstance(schema, dict):
+        members = cast("dict[str, Any]", schema)
+        return {name: loosened(part) for name, part in members.items() if name not in _LOOSE}
+    if isinstance(schema, list):
+        return [loosened(part) for part in cast("list[Any]", schema)]
+    return schema
 
 
 def bounds_of(owner: str, argument: str) -> Bounds:

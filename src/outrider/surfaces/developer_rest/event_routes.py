@@ -128,6 +128,7 @@ MESSAGES: Final = (
         shape=resources.SENT_ANSWERS,
         tag="messages",
         renamed={"inputs": "messages"},
+        is_batch=True,
         example={
             "messages": [
                 {"platform_connection_id": _ID, "to_external_id": "+14155551234", "message": "Hello."}

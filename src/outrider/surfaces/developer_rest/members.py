@@ -20,6 +20,14 @@ from outrider.surfaces.developer_rest.shapes import JsonSchema, leaf_schema, or_
 
 _GREATEST_INT: Final = 2**31 - 1
 _LEAST_INT: Final = -(2**31)
+_JSON_TYPES: Final[Mapping[str, Any]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": int | float,
+    "boolean": bool,
+    "null": type(None),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,15 @@ class Member:
     schema: JsonSchema
     must_stand: bool
     """Whether it may not be left out."""
+    json_types: tuple[str, ...] = ()
+    """If it is JSON: the types that it may have, where not every one will do."""
+
+    def read(self, value: object, path: str) -> object:
+        """Read its value, or raise `ValidationError`."""
+        if self.json_types and not any(isinstance(value, _JSON_TYPES[one]) for one in self.json_types):
+            # of JSON the schema of the API knows no more than that it is JSON
+            raise refused(path, f"must be {' or '.join(one for one in self.json_types if one != 'null')}")
+        return read_value(self.kind, value, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +75,7 @@ class Members:
             if member.must_stand and member.name not in given:
                 raise refused(_under(path, member.name), "is missing")
         members = [(self.by_name[name], part) for name, part in given.items()]
-        return {one.argument: read_value(one.kind, part, _under(path, one.name)) for one, part in members}
+        return {one.argument: one.read(part, _under(path, one.name)) for one, part in members}
 
     def __bool__(self) -> bool:
         return bool(self.by_name)
@@ -118,7 +135,15 @@ def _member(owner: str, name: str, argument: str, definition: Any, *, must_stand
     if default is not None:
         schema["default"] = str(default).lower() if kind.is_word else default
     schema["description"] = snake_text(definition.description or "")
-    return Member(name, argument, kind, schema, must_stand or (kind.is_required and default is None))
+    must_stand = must_stand or (kind.is_required and default is None)
+    return Member(name, argument, kind, schema, must_stand, _json_types(kind, schema))
+
+
+def _json_types(kind: Kind, schema: JsonSchema) -> tuple[str, ...]:
+    if getattr(kind.graphql, "name", "") != "JSON" or "type" not in schema:
+        return ()
+    types = cast("list[str] | str", schema["type"])
+    return (types,) if isinstance(types, str) else tuple(types)
 
 
 def input_schema(owner: str, argument: str, kind: Kind) -> JsonSchema:

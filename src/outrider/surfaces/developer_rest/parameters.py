@@ -58,7 +58,7 @@ class Parameter:
             case "Int":
                 return self._number(text)
             case "Boolean":
-                return _SWITCHES.get(text)
+                return _SWITCHES.get(text, text)
             case _:
                 return text
 

@@ -8,6 +8,7 @@ from outrider.core.errors import NotFound, ValidationError
 from outrider.core.ids import parse_id
 from outrider.surfaces.developer_graphql.kinds import Kind
 from outrider.surfaces.developer_rest import documents
+from outrider.surfaces.developer_rest.bounds import loosened
 from outrider.surfaces.developer_rest.documents import Serving
 from outrider.surfaces.developer_rest.members import Members, members_of
 from outrider.surfaces.developer_rest.names import snake, split_description
@@ -129,6 +130,8 @@ class Acting:
     renamed: Mapping[str, str] | None = None
     refusals: tuple[int, ...] = ()
     example: Mapping[str, object] | None = None
+    is_batch: bool = False
+    """Whether the entries of its list are each answered for themselves."""
 
     def route(self) -> Route:
         """Give the route."""
@@ -144,7 +147,7 @@ class Acting:
             status=self.status,
             answer=self.shape.reference if self.shape else None,
             shapes=(self.shape,) if self.shape else (),
-            body=body.schema if body else None,
+            body=self._body_schema(body) if body else None,
             is_body_required=body.is_required,
             takes_key=IDEMPOTENCY_KEY in body.names,
             refusals=(*((404,) if names_things or places_in(self.path) else ()), *self.refusals),
@@ -158,6 +161,13 @@ class Acting:
         return members_of(
             self.field, arguments, without=without, required=self.required, renamed=self.renamed
         )
+
+    def _body_schema(self, body: Members) -> JsonSchema:
+        schema = body.schema
+        if self.is_batch:
+            for listed in schema["properties"].values():
+                listed["items"] = loosened(listed["items"])
+        return schema
 
     def _handling(self, body: Members) -> Handle:
         places, shape = places_in(self.path), self.shape
