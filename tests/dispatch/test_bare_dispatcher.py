@@ -297,10 +297,9 @@ async def test_a_due_time_that_became_visible_late_is_found(
         await until(lambda: no_work_left(database), seconds=5)
 
 
-@pytest.mark.parametrize("hours", [-3, 3])
-async def test_due_times_go_by_the_clock_of_the_database(
-    hours: int, own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def set_clocks(patch: pytest.MonkeyPatch, hours: int) -> None:
+    """Let this machine's clock be wrong by so much."""
+
     class Wrong(datetime):
         """This machine's clock."""
 
@@ -309,7 +308,31 @@ async def test_due_times_go_by_the_clock_of_the_database(
             return datetime.now(tz) + timedelta(hours=hours)
 
     for module in ("core.ids", "dispatch.leases", "dispatch.dispatcher"):
-        monkeypatch.setattr(f"outrider.{module}.datetime", Wrong)
+        patch.setattr(f"outrider.{module}.datetime", Wrong)
+
+
+async def test_a_clock_that_was_ahead_for_a_while_hides_nothing_that_is_due(
+    own_dsn: str, database: Database, handler: Handler
+) -> None:
+    async with dispatching_with(own_dsn, handler) as dispatcher:
+        await asyncio.sleep(0.3)
+        with pytest.MonkeyPatch.context() as patch:
+            set_clocks(patch, 3)
+            await until(lambda: is_ahead(dispatcher))
+        await queue(database, due_at=datetime.now(UTC))
+        await until(lambda: no_work_left(database), seconds=4)
+
+
+async def is_ahead(dispatcher: Dispatcher) -> bool:
+    """Whether the reader believed the clock."""
+    return dispatcher._reading._due_since > datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+async def test_due_times_go_by_the_clock_of_the_database(
+    hours: int, own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clocks(monkeypatch, hours)
     async with dispatching_with(own_dsn, handler):
         await asyncio.sleep(0.7)
         expected = []

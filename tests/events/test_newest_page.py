@@ -36,9 +36,10 @@ _FILL = """
 insert into events (application_id, id, position, event_type, payload)
 select $1, id, nextval('event_position'), 'ferry.n' || n % 7, json_build_object('n', n)
 from (
-  select n, (substr(first_id_at(now() - make_interval(secs => (($2 - n) * 313.0)))::text, 1, 13)
+  -- evenly from the first moment of the oldest month until now, whatever day it is
+  select n, (substr(first_id_at(now() - (now() - oldest) * (($2 - n)::float8 / $2))::text, 1, 13)
     || '-7' || substr(uuidv4()::text, 16))::uuid as id
-  from generate_series(1, $2) n
+  from generate_series(1, $2) n, (select date_trunc('month', now(), 'UTC') - interval '12 months' as oldest) months
 ) filled
 """
 _FILL_EDGES = """

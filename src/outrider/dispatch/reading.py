@@ -30,7 +30,7 @@ _READ_ROWS = 200
 _BACKLOG_ROWS = 500
 _DUE_ROWS = 1_000
 # A due time is decided before the commit that makes it visible, which takes less than this but for a disk
-# that stands still or a clock that is set: all that is due is looked for from time to time.
+# that stands still: all that is due is looked for from time to time.
 _DUE_OVERLAP = timedelta(seconds=20)
 _LOOK_BACK_SECONDS = 300.0
 _FAN_OUT_CHUNK = 500
@@ -270,8 +270,11 @@ class QueueReader:
         epochs = {number: shard.epoch for number, shard in self.shards.items() if not shard.is_leaving}
         if not epochs:
             return
-        since, self._is_due_reset = self._due_since, False
         asked_at = self._effects.database_now()
+        if asked_at < self._due_since:
+            # the clock was ahead for a while: what came due since then was not looked for
+            self._look_at_all_due()
+        since, self._is_due_reset = self._due_since, False
         rows = await cross_tenant.select_due(self._effects.pool, since, list(epochs), _DUE_ROWS)
         await self._load(self._backlogs.with_room(rows), epochs)
         if self._is_due_reset:
