@@ -1,6 +1,6 @@
 """Statements on files of one application. They are written by the appender alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,14 +23,18 @@ where f.application_id = $1 and f.id = $2 and f.state = 'pending'
 async def select_files(pool: Pool, application_id: UUID, ids: Sequence[UUID]) -> dict[UUID, StoredFile]:
     """Files by their id; who is missing is left out."""
     rows = await pool.fetch(SELECT_FILES, application_id, list(ids))
-    return {row["id"]: read_file(row) for row in rows}
-
-
-def read_file(row: Mapping[str, object]) -> StoredFile:
-    """Read the columns of a file."""
-    columns = dict(row)
-    state, source = FileState(str(columns.pop("state"))), FileSource(str(columns.pop("source")))
-    return StoredFile(state=state, source=source, **columns)  # pyright: ignore[reportArgumentType] -- as selected
+    return {
+        row["id"]: StoredFile(
+            row["id"],
+            row["filename"],
+            row["mime_type"],
+            row["size"],
+            row["sha256"],
+            FileState(row["state"]),
+            FileSource(row["source"]),
+        )
+        for row in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)

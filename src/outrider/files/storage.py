@@ -85,10 +85,13 @@ class ContentStorage:
         except OSError:
             return None
 
-    def aged_now(self, seconds: float) -> Iterator[bytes]:
-        """The contents that nobody has stored for so long; drafts that old are removed on the way. Blocks."""
+    def aged_now(self, seconds: float, share: str) -> Iterator[bytes]:
+        """The contents that nobody has stored for so long, of those whose name begins with the digit `share`.
+
+        Drafts that old are removed on the way. Blocks.
+        """
         before = time.time() - seconds
-        for path in self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+        for path in self.folder.glob(f"{share}[0-9a-f]/[0-9a-f][0-9a-f]/*"):
             with contextlib.suppress(FileNotFoundError, ValueError):
                 if path.stat().st_mtime >= before:
                     continue

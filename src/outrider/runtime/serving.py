@@ -17,6 +17,7 @@ from litestar.types import ASGIApp
 
 from outrider.core import log
 from outrider.core.config import Settings
+from outrider.core.data_dirs import check_files_shared
 from outrider.core.database import migrating
 from outrider.core.sockets import listen_on
 from outrider.runtime.database import opened_server
@@ -50,7 +51,9 @@ async def running_server(
             listening = stack.enter_context(_listen(settings))
         runtime = await open_runtime(settings, dsn, role=role)
         stack.push_async_callback(runtime.close)
-        maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
+        maintenance = Maintenance(
+            runtime.database.system, runtime.metrics, settings.raw_retention_days, runtime.files.storage
+        )
         maintenance.start()
         stack.callback(maintenance.close)
         gate = Gate()
@@ -106,9 +109,10 @@ async def serve(
 ) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit status. `on_ready` runs once requests are answered.
 
-    Raises `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer schema unless
-    `migrate`, and `UnsafeServer` for a database that could lose messages.
+    Raises `FilesNotShared` and `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer
+    schema unless `migrate`, and `UnsafeServer` for a database that could lose messages.
     """
+    check_files_shared(settings.files_dir, is_shared=settings.files_shared, role=role)
     raise_file_limit()
     stopping = asyncio.Event()
     for number in _stop_signals():

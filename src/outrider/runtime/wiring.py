@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -25,12 +26,15 @@ from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
 from outrider.events.schemas import EventSchemaContext
 from outrider.events.values import Flushed
+from outrider.files.fetching import MediaHandler
 from outrider.files.links import PURPOSE, FileLinks
 from outrider.files.storage import ContentStorage
 from outrider.files.storing import FilesContext
 from outrider.identity.committing import IdentityContext
+from outrider.messaging.attaching import Attaching
 from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
+from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
@@ -113,7 +117,8 @@ async def open_runtime(
     database = await _opened_database(dsn, sealer)
     ids, metrics = IdClock(), Metrics()
     disk = DiskWatch(settings.data_dir)
-    file_links = FileLinks(settings.public_url, sealer.derived_keys(PURPOSE), ids)
+    file_links, storage = _files(settings, sealer, ids)
+    recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox = _SandboxDoor()
     registry = _registry(settings, http, sandbox)
@@ -122,8 +127,7 @@ async def open_runtime(
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
     waiters = Waiters(database.system)
-    process_id = ids.new()
-    hub = _Hub(process_id, waiters)
+    hub = _Hub(process_id := ids.new(), waiters)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
@@ -144,8 +148,15 @@ async def open_runtime(
     marking = AutoMarking(applications, ids, database.system)
     handlers = {
         "message": MessageHandler(
-            connections, registry, ids, database.system, StartMarker(database.system).mark
+            connections,
+            registry,
+            ids,
+            database.system,
+            StartMarker(database.system).mark,
+            recording,
+            Attaching(database.system, storage, recording, partial(appender.append, patience=None)),
         ),
+        "media": MediaHandler(connections, registry, ids, database.system, storage),
         "webhook": WebhookHandler(
             subscription_directory,
             http,
@@ -179,14 +190,17 @@ async def open_runtime(
     hub.dispatcher = dispatcher
     api_keys = ApiKeyDirectory(database, ids)
     listener = Listener(dsn).on(APPENDED, hub.heard)
-    schemas = EventSchemaDirectory(database)
-    _follow(listener, api_keys, applications, connections, subscription_directory, schemas)
-    identity = IdentityContext(database.system, facts, connections, registry, ids)
-    files = FilesContext(
-        ContentStorage(settings.files_dir), appender, ids, database.system, http, disk.may_accept_new_facts
+    _follow(
+        listener,
+        api_keys,
+        applications,
+        connections,
+        subscription_directory,
+        schemas := EventSchemaDirectory(database),
     )
+    identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
-        appender, connections, registry, ids, database.system, metrics, identity, marking
+        appender, connections, registry, ids, database.system, metrics, identity, marking, file_links.url
     )
     sandbox.receiving = receiving_context
     runtime = Runtime(
@@ -208,12 +222,12 @@ async def open_runtime(
         waiters=waiters,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
-        sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
+        sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
-        files=files,
+        files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
         file_links=file_links,
         receiving=receiving_context,
     )
@@ -276,6 +290,11 @@ class _SandboxDoor:
 def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
     return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+
+
+def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:
+    links = FileLinks(settings.public_url, sealer.derived_keys(PURPOSE), ids)
+    return links, ContentStorage(settings.files_dir)
 
 
 def _tenancy(

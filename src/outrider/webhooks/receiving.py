@@ -5,9 +5,10 @@ missing database answers 503, which every platform repeats.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import assert_never
 from uuid import UUID
 
@@ -34,6 +35,8 @@ from outrider.events.values import (
     Receipt,
     Verdict,
 )
+from outrider.files.incoming import message_with_media, new_inbound_file
+from outrider.files.media_payloads import with_media_url
 from outrider.identity.activating import append_with_code, are_codes_wanted
 from outrider.identity.code_texts import find_code
 from outrider.identity.committing import IdentityContext
@@ -44,9 +47,11 @@ from outrider.platforms.base import (
     FailureCode,
     InboundItem,
     InboundMessage,
+    InboundReaction,
     InboundReceipt,
     InboundRequest,
     JsonObject,
+    Sender,
     Unrecognised,
     WebhookAnswer,
 )
@@ -58,6 +63,7 @@ from outrider.webhooks import queries
 # One answer to everything: which part is wrong is nobody's business.
 NOT_AUTHENTIC = "The webhook is not authentic: its address, secret or signature is wrong."
 INBOUND = "message.inbound"
+REACTION = "message.reaction"
 UNRECOGNISED = "system.webhook.unrecognised"
 _DEDUPE_HOURS = 30 * 24
 _LONGEST_KEY = 500
@@ -82,6 +88,7 @@ class ReceivingContext:
     metrics: Metrics
     identity: IdentityContext
     marking: AutoMarking
+    file_url: Callable[[UUID, UUID], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,8 @@ async def _item(context: ReceivingContext, received: _Received, item: InboundIte
     match item:
         case InboundMessage():
             return await _message(context, received, item)
+        case InboundReaction():
+            return await _reaction(context, received, item)
         case InboundReceipt():
             return _receipt(context, received, item)
         case Unrecognised():
@@ -192,9 +201,10 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
     event_id = context.ids.new()
     at = time_of(event_id)
     external_id, sender_id = _shown(message.external_id), _shown(message.sender.external_id)
+    files = [new_inbound_file(context.ids, event_id, entry.connection_id, one) for one in message.files]
     payload: JsonObject = {
         "type": "message",
-        "message": shown_json(message.content),
+        "message": message_with_media(message.content, files),
         "platform": entry.channel.value,
         "external_message_id": external_id,
         "created_at": shown_time(_believable(message.written_at, at)),
@@ -214,6 +224,7 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
         ),
     ]
     edges += await _reply_edge(context, entry, message.reply_to_external_id)
+    edges += [EdgeView("attachment", "file", file.id) for file in files]
     marks, mark_edges = await mark_received(
         context.marking, entry.application_id, person, event_id, (sender_id, name)
     )
@@ -222,6 +233,7 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
         event_id=event_id,
         events=(
             _event(
+                context,
                 received,
                 event_id,
                 INBOUND,
@@ -232,27 +244,68 @@ async def _message(context: ReceivingContext, received: _Received, message: Inbo
             ),
             *marks,
         ),
-        edges=[
-            *(
-                NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
-                for edge in edges
-            ),
-            *mark_edges,
-        ],
+        edges=[*_edge_rows(context, event_id, edges), *mark_edges],
         once_key=_once_key(entry, message.dedupe_key),
-        identities=(
-            NewIdentity(
-                platform_user_id=person,
-                user_id=user_id(entry.identity_key, entry.connection_id, sender_id),
-                connection_id=entry.connection_id,
-                external_id=sender_id,
-                name=name,
-                profile_picture_url=message.sender.profile_picture_url,
-                is_system=False,
-                created_at=at,
+        identities=(_identity(entry, message.sender, at),),
+        receipts=(Receipt(event_id, entry.connection_id, external_id, event_id, None, at, None),),
+        files=files,
+    )
+
+
+async def _reaction(context: ReceivingContext, received: _Received, reaction: InboundReaction) -> Append:
+    entry = received.entry
+    event_id = context.ids.new()
+    at = time_of(event_id)
+    sender_id = _shown(reaction.sender.external_id)
+    name = None if reaction.sender.name is None else _shown(reaction.sender.name)
+    payload: JsonObject = {
+        "reaction": {"emoji": _shown(reaction.emoji), "message_id": _shown(reaction.external_id)},
+        "platform": entry.channel.value,
+    }
+    person = platform_user_id(entry.identity_key, entry.connection_id, sender_id)
+    edges = [
+        EdgeView("sent_by", "platform_user", person, sender_id, name),
+        *await _reply_edge(context, entry, reaction.external_id),
+    ]
+    return Append(
+        application_id=entry.application_id,
+        event_id=event_id,
+        events=(
+            _event(
+                context,
+                received,
+                event_id,
+                REACTION,
+                payload,
+                at,
+                edges=edges,
+                ordering_key=conversation_key(entry.connection_id, _shown(reaction.conversation)),
             ),
         ),
-        receipts=(Receipt(event_id, entry.connection_id, external_id, event_id, None, at, None),),
+        edges=_edge_rows(context, event_id, edges),
+        once_key=_once_key(entry, reaction.dedupe_key),
+        identities=(_identity(entry, reaction.sender, at),),
+    )
+
+
+def _edge_rows(context: ReceivingContext, event_id: UUID, edges: Sequence[EdgeView]) -> list[NewEdge]:
+    return [
+        NewEdge(event_id, context.ids.new(), edge.edge_type, edge.target_type, edge.target_id)
+        for edge in edges
+    ]
+
+
+def _identity(entry: ConnectionEntry, sender: Sender, at: datetime) -> NewIdentity:
+    external_id = _shown(sender.external_id)
+    return NewIdentity(
+        platform_user_id=platform_user_id(entry.identity_key, entry.connection_id, external_id),
+        user_id=user_id(entry.identity_key, entry.connection_id, external_id),
+        connection_id=entry.connection_id,
+        external_id=external_id,
+        name=None if sender.name is None else _shown(sender.name),
+        profile_picture_url=sender.profile_picture_url,
+        is_system=False,
+        created_at=at,
     )
 
 
@@ -278,7 +331,7 @@ def _receipt(context: ReceivingContext, received: _Received, receipt: InboundRec
     return Append(
         application_id=entry.application_id,
         event_id=event_id,
-        events=(_event(received, event_id, f"message.{state.word}", payload, time_of(event_id)),),
+        events=(_event(context, received, event_id, f"message.{state.word}", payload, time_of(event_id)),),
         once_key=_once_key(entry, receipt.dedupe_key),
         receipts=(Receipt(event_id, entry.connection_id, external_id, None, state, at, error),),
         is_new_fact=False,
@@ -297,12 +350,13 @@ def _unrecognised(context: ReceivingContext, received: _Received, item: Unrecogn
     return Append(
         application_id=entry.application_id,
         event_id=event_id,
-        events=(_event(received, event_id, UNRECOGNISED, payload, time_of(event_id)),),
+        events=(_event(context, received, event_id, UNRECOGNISED, payload, time_of(event_id)),),
         once_key=None if item.dedupe_key is None else _once_key(entry, item.dedupe_key),
     )
 
 
 def _event(
+    context: ReceivingContext,
     received: _Received,
     event_id: UUID,
     event_type: str,
@@ -318,7 +372,7 @@ def _event(
         application_id=application_id,
         event_id=event_id,
         event_type=event_type,
-        payload=text,
+        payload=with_media_url(text, partial(context.file_url, application_id)),
         edges=edges,
         created_at=at,
     )

@@ -21,6 +21,7 @@ _CURSOR_TABLES = {
     "platformUsers": ("platform_users", b"P1\0"),
     "webhookDeliveries": ("deliveries", b"D1"),
     "logs": ("logs", b"L1"),
+    "files": ("files", b"F1"),
 }
 _ID_TABLES = {
     "event": "events",
@@ -32,12 +33,14 @@ _ID_TABLES = {
     "webhookSubscription": "subscriptions",
     "webhookDelivery": "deliveries",
     "eventSchema": "event_schemas",
+    "file": "files",
 }
 _FILTERS = {
     "events": "EventFilters",
     "users": "UserFilters",
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
+    "files": "FileFilters",
 }
 _FILTERING_TABLES = {
     "subscriptionId": "subscriptions",
@@ -341,12 +344,28 @@ def log_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some files and not for others."""
+    moments = one_of(
+        [shown(made_at(row) + timedelta(milliseconds=ms)) for row in reader.all("files") for ms in (-1, 0, 1)]
+    )
+    return nested(
+        {
+            "filename": text_filter(st.sampled_from(["png", "Ann-0.png", "Zoë", "custom.", ""])),
+            "mimeType": text_filter(st.sampled_from(["image/png", "image/", "/", "x"])),
+            "state": maybe(st.sampled_from(["READY", "PENDING", "FAILED"]).map(_Word)),
+            "createdAt": moment_filter(moments),
+        }
+    )
+
+
 def filters_of(reader: Reader) -> Filters:
     """A strategy for each type of filters: a recursive one remembers what it drew."""
     return {
         "EventFilters": event_filters(reader),
         "UserFilters": people_filters(reader, "users"),
         "LogFilters": log_filters(reader),
+        "FileFilters": file_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),
     }
 

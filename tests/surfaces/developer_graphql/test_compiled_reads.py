@@ -17,6 +17,7 @@ LISTS = {
     "users": "UserFilters",
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
+    "files": "FileFilters",
 }
 
 

@@ -9,7 +9,6 @@ import pytest
 from outrider.core.errors import QueryTooExpensive
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.errors import FieldRefused
-from outrider.surfaces.developer_graphql.reading import Reading
 from tests.surfaces.developer_graphql.stage import Stage
 
 EVENTS = 25_000
@@ -97,7 +96,7 @@ async def test_a_read_that_takes_too_long_says_so(crowd: Stage) -> None:
     ) as pool:
         slow = replace(
             crowd,
-            reading=Reading(replace(database, reads=pool), crowd.reading.public_url),
+            reading=replace(crowd.reading, database=replace(database, reads=pool)),
             documents=Documents(),
         )
         with pytest.raises(FieldRefused) as refused:
