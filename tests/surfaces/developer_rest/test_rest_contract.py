@@ -24,6 +24,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ROUTED = {route.name for route in ROUTES}
 
 
@@ -141,7 +142,7 @@ def test_every_body_has_an_example_that_fits(name: str) -> None:
     [
         pytest.param(method, path, one["requestBody"]["content"]["application/json"]["example"], id=name)
         for name, (method, path, one) in OPERATIONS.items()
-        if "requestBody" in one
+        if "requestBody" in one and _ID.search(json.dumps(one["requestBody"]["content"]))
     ],
 )
 async def test_foreign_ids_in_a_body_answer_as_missing_ones(
@@ -154,9 +155,7 @@ async def test_foreign_ids_in_a_body_answer_as_missing_ones(
     event = await foreign.post("/events", {"event_type": "x", "payload": {}})
     own = await thing_at(rest, path)
     printed = json.dumps(example)
-    ids = sorted(set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", printed)))
-    if not ids:
-        pytest.skip("it names nothing")
+    ids = sorted(set(_ID.findall(printed)))
 
     answers = []
     for wanted in (connection, person["id"], person["user_id"], event["id"], MISSING):

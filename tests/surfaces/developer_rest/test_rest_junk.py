@@ -160,12 +160,12 @@ async def test_no_request_breaks(
         assert await count_facts(rest) == before
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), [one for one in OPERATIONS if "{id}" in str(one.values[1])]
+)
 async def test_a_foreign_id_in_a_path_answers_as_a_missing_one(
     rest: Rest, ids: list[str], server: Server, method: str, path: str, operation: dict[str, Any]
 ) -> None:
-    if "{id}" not in path:
-        pytest.skip("it names nothing")
     stranger = Rest(await new_client(server))
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
 
