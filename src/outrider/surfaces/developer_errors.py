@@ -31,20 +31,6 @@ STATUS: Final[Mapping[ErrorKind, int]] = {
 }
 
 
-class MethodNotAllowed(AppError):
-    """There is no such method at this address."""
-
-    kind = ErrorKind.WRONG_METHOD
-    code = "METHOD_NOT_ALLOWED"
-
-
-class UnsupportedMediaType(AppError):
-    """The body must be sent as `application/json`."""
-
-    kind = ErrorKind.WRONG_MEDIA_TYPE
-    code = "UNSUPPORTED_MEDIA_TYPE"
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorEntry:
     """A code as its table has it."""
@@ -82,7 +68,9 @@ ENTRIES: Final = (
         "check the id",
     ),
     ErrorEntry(
-        MethodNotAllowed, "REST: the address takes other methods, which `Allow` names", "use one of them"
+        errors.MethodNotAllowed,
+        "REST: the address takes other methods, which `Allow` names",
+        "use one of them",
     ),
     ErrorEntry(errors.ResourceExists, "the name is taken", "choose another"),
     ErrorEntry(errors.IdempotencyConflict, "the key was used with other arguments", "use a new key"),
@@ -98,7 +86,7 @@ ENTRIES: Final = (
     ErrorEntry(LinkCodeExhausted, "the link code was used as often as it may be", "ask for a new one"),
     ErrorEntry(errors.PayloadTooLarge, "the body is larger than 1 MB, or a file than 25 MB", "send less"),
     ErrorEntry(
-        UnsupportedMediaType,
+        errors.UnsupportedMediaType,
         "REST: the `Content-Type` says that the body is nothing that is taken here",
         "send JSON",
     ),

@@ -13,11 +13,10 @@ import orjson
 
 from outrider.core import log
 from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
-from outrider.core.errors import AppError, Unauthorized, ValidationError
+from outrider.core.errors import AppError, Unauthorized, UnsupportedMediaType, ValidationError
 from outrider.core.metrics import Metrics
 from outrider.core.storable import MAX_BYTES
 from outrider.surfaces.developer_access import DeveloperAccess
-from outrider.surfaces.developer_errors import UnsupportedMediaType
 from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument

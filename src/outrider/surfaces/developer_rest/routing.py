@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from outrider.core.errors import NotFound
-from outrider.surfaces.developer_errors import MethodNotAllowed
+from outrider.core.errors import MethodNotAllowed, NotFound
 from outrider.surfaces.developer_rest.routes import Route
 
 
