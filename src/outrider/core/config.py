@@ -108,7 +108,7 @@ _SETTINGS = (
         "files_shared",
         "false",
         values.switch,
-        "say that every process reaches the same files_dir: needed by `serve --role api` and `--role worker`",
+        "say that every process reaches the same files_dir: needed by serve --role api and --role worker",
     ),
     _Setting("host", "127.0.0.1", values.host, "the address to listen on"),
     _Setting("port", "8080", values.whole(0, 65_535), "the port to listen on; 0 takes any free one"),
