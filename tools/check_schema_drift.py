@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from outrider.surfaces.admin_graphql.schema import served_sdl as admin_sdl
 from outrider.surfaces.developer_errors import written_table
 from outrider.surfaces.developer_graphql.schema import served_sdl
 from outrider.surfaces.developer_rest.openapi import served_openapi
@@ -24,6 +25,7 @@ def page_of_errors() -> str:
 
 COMMITTED: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "api" / "developer.graphql": served_sdl,
+    ROOT / "docs" / "api" / "admin.graphql": admin_sdl,
     ROOT / "docs" / "api" / "developer.openapi.json": served_openapi,
     ERRORS_PAGE: page_of_errors,
 }

@@ -38,10 +38,10 @@ class Gate:
 def build_app(
     runtime: Runtime,
     developer: Endpoint | None,
-    prefixed: Mapping[str, Endpoint],
+    others: Mapping[str, Endpoint],
     gate: Gate,
 ) -> ASGIApp:
-    """The application of one process: `POST /`, and what lies below prefixes; a worker has no surfaces."""
+    """The application of one process: `POST /`, and the others by path; a worker has no surfaces."""
     routes = Litestar(
         route_handlers=[*_health(runtime, gate)],
         exception_handlers={Exception: _broken},
@@ -49,15 +49,15 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    return routes if developer is None else _front(developer, prefixed, routes, gate)
+    return routes if developer is None else _front(developer, others, routes, gate)
 
 
-def _front(developer: Endpoint, prefixed: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(developer: Endpoint, others: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        hot = developer if path == "/" else prefixed.get(path[: path.find("/", 1) + 1])
+        hot = developer if path == "/" else others.get(path) or others.get(path[: path.find("/", 1) + 1])
         if hot is None:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return

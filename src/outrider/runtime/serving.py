@@ -24,7 +24,7 @@ from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import developer_endpoint, prefixed_endpoints
+from outrider.runtime.surfaces import developer_endpoint, other_endpoints
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -61,7 +61,7 @@ async def running_server(
         app = build_app(
             runtime,
             developer_endpoint(runtime) if is_api else None,
-            prefixed_endpoints(runtime) if is_api else {},
+            other_endpoints(runtime) if is_api else {},
             gate,
         )
         await stack.enter_async_context(_answering(app, listening, gate))

@@ -17,6 +17,8 @@ from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
 from outrider.runtime.http import Endpoint
 from outrider.runtime.wiring import Runtime
+from outrider.surfaces.admin_graphql.calling import Administration
+from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
@@ -34,7 +36,7 @@ from outrider.webhooks import managing, receiving, subscriptions
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     """`POST /`."""
     return DeveloperGraphql(
-        access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
+        access=developer_access(runtime),
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
@@ -43,21 +45,43 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     )
 
 
-def prefixed_endpoints(runtime: Runtime) -> dict[str, Endpoint]:
-    """The endpoints that take every path below the first part of theirs."""
+def other_endpoints(runtime: Runtime) -> dict[str, Endpoint]:
+    """The endpoints beside `POST /` by their path; one that ends with a slash takes every path below it."""
     return {
         "/webhooks/": inbound_endpoint(runtime),
         "/files/": files_endpoint(runtime),
         "/v1/": rest_endpoint(runtime),
+        "/admin/graphql": admin_endpoint(runtime),
     }
 
 
 def rest_endpoint(runtime: Runtime) -> DeveloperRest:
     """`/v1`."""
     return DeveloperRest(
-        access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
+        access=developer_access(runtime),
         reading=Reading(runtime.database, runtime.settings.public_url, runtime.file_links.url),
         operations=_operations(runtime),
+        metrics=runtime.metrics,
+    )
+
+
+def developer_access(runtime: Runtime) -> DeveloperAccess:
+    """The door of the developer API, whichever way it is spoken to."""
+    return DeveloperAccess(
+        runtime.api_keys.authenticate,
+        runtime.members.authenticate,
+        runtime.applications.is_open_to,
+        runtime.limits.check,
+    )
+
+
+def admin_endpoint(runtime: Runtime) -> AdminGraphql:
+    """`POST /admin/graphql`."""
+    return AdminGraphql(
+        access=AdminAccess(
+            runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
+        ),
+        administration=Administration(runtime.access, runtime.checking),
         metrics=runtime.metrics,
     )
 

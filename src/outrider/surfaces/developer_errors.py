@@ -11,6 +11,9 @@ from outrider.core import errors
 from outrider.core.errors import AppError, ErrorKind
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
 from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable
+from outrider.surfaces.developer_access import AppIdRequired
+from outrider.tenancy.managing_accounts import AccountInUse
+from outrider.tenancy.members.errors import LastOwner
 from outrider.webhooks.errors import NotRetryable
 
 STATUS: Final[Mapping[ErrorKind, int]] = {
@@ -55,12 +58,25 @@ ENTRIES: Final = (
         errors.ValidationError, "something in the request is wrong; `details` often names it", "correct it"
     ),
     ErrorEntry(
+        AppIdRequired,
+        "a member's access token without the header `X-Outeract-App-ID`; the request itself answers 400",
+        "name the application",
+    ),
+    ErrorEntry(
         errors.QueryTooExpensive,
         "the read took longer than two seconds, or its answer has more than 16 MB",
         "ask for less, or narrow the filter",
     ),
-    ErrorEntry(errors.Unauthorized, "no key, or one that is unknown, expired or revoked", "check the key"),
-    ErrorEntry(errors.Forbidden, "the key lacks a scope, or may not reach this", "use another key"),
+    ErrorEntry(
+        errors.Unauthorized,
+        "no key or access token, or one that is unknown, expired or revoked; a wrong password",
+        "check it, or sign in",
+    ),
+    ErrorEntry(
+        errors.Forbidden,
+        "the key lacks a scope, the role a permission, or they may not reach this",
+        "use another key, or ask an owner",
+    ),
     ErrorEntry(
         errors.NotFound,
         "it does not exist, or belongs to somebody else: both answer alike; `details` has `resource_type` and "
@@ -74,6 +90,8 @@ ENTRIES: Final = (
     ),
     ErrorEntry(errors.ResourceExists, "the name is taken", "choose another"),
     ErrorEntry(errors.IdempotencyConflict, "the key was used with other arguments", "use a new key"),
+    ErrorEntry(LastOwner, "the organisation would have no active owner left", "make another owner first"),
+    ErrorEntry(AccountInUse, "connections use the account", "delete them first"),
     ErrorEntry(
         NotRetryable,
         "the delivery has succeeded or is not finished, or its body is kept no longer; `details.state` says which",

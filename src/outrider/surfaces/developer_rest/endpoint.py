@@ -17,7 +17,6 @@ from outrider.core.errors import AppError, Unauthorized, UnsupportedMediaType, V
 from outrider.core.metrics import Metrics
 from outrider.core.storable import MAX_BYTES
 from outrider.surfaces.developer_access import DeveloperAccess
-from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument
 from outrider.surfaces.developer_graphql.reading import Reading
@@ -27,6 +26,7 @@ from outrider.surfaces.developer_rest.openapi import OPENAPI_PATH, served_openap
 from outrider.surfaces.developer_rest.routes import Asked, Route, media_type_of
 from outrider.surfaces.developer_rest.routing import Router, WrongMethod
 from outrider.surfaces.developer_rest.table import ROUTES
+from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.rate_limits import Headers, RateExceeded
 
@@ -100,7 +100,8 @@ class DeveloperRest:
             request_id=request_id.decode(),
             operation=exchange.route.name if exchange.route else None,
             application_id=exchange.actor.application_id if exchange.actor else None,
-            api_key_id=exchange.actor.key_id if exchange.actor else None,
+            api_key_id=exchange.actor.key_id if exchange.actor and not exchange.actor.is_member else None,
+            member_id=exchange.actor.key_id if exchange.actor and exchange.actor.is_member else None,
             status=answer.status,
             code=answer.code,
             reason=answer.reason,

@@ -63,7 +63,11 @@ def _document(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "api_key": {"type": "http", "scheme": "bearer", "description": "An API key: `otr_live_…`."}
+                "api_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key: `otr_live_…`; or a member's access token, beside `X-Outeract-App-ID`.",
+                }
             },
             "headers": _HEADERS,
             "responses": {_REASONS[status]: _refusal(status) for status in _REASONS},
