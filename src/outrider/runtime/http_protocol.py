@@ -7,7 +7,7 @@ The head of a response waits for its body, which saves a system call.
 import asyncio
 import resource
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -37,11 +37,15 @@ class JoiningTransport:
             return
         self._transport.write(data)
 
-    def close(self) -> None:
-        """Write what is held, then close."""
+    def flush(self) -> None:
+        """Write a head that no body follows, as in the answer to HEAD."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
+
+    def close(self) -> None:
+        """Write what is held, then close."""
+        self.flush()
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
@@ -94,6 +98,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._since = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        cast("JoiningTransport", self.transport).flush()
+        super().on_response_complete()
 
     def _look_at_time(self) -> None:
         now = self.loop.time()
