@@ -112,12 +112,12 @@ class DeveloperGraphql:
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
         try:
-            if scope["method"] != "POST":
+            if scope["method"] != "POST" and header(scope, b"authorization") is None:
                 return _not_posted(scope)
             exchange.actor = await self._access.recognise(scope)
             await self._count(exchange, exchange.actor)
-            if not _is_json(header(scope, b"content-type")):
-                return _refused(415, "The body must be sent as Content-Type: application/json.")
+            if (refused := _not_taken(scope)) is not None:
+                return refused
             body = await read_body(scope, receive, limit=MOST_BYTES)
         except AppError as problem:
             return _failed(problem, _OWN_STATUS.get(problem.kind, 200))
@@ -155,6 +155,14 @@ class DeveloperGraphql:
         else:
             data = await answer_query(self._reading, operation, call, variables)
         return _Answer(200, b'{"data":' + data.encode() + b"}")
+
+
+def _not_taken(scope: Scope) -> _Answer | None:
+    if scope["method"] != "POST":
+        return _not_posted(scope)
+    if not _is_json(header(scope, b"content-type")):
+        return _refused(415, "The body must be sent as Content-Type: application/json.")
+    return None
 
 
 def _not_posted(scope: Scope) -> _Answer:
