@@ -67,7 +67,7 @@ async def test_depth_is_bounded(door: Door, depth: int) -> None:
     got = await door.ask(WALK, id="00000000-0000-7000-8000-000000000000", depth=depth)
 
     assert got.code == "VALIDATION_ERROR"
-    assert got.error["extensions"]["details"] == {"field": "depth"}
+    assert got.error["extensions"]["details"] == {"path": "depth"}
 
 
 async def test_no_event_has_no_provenance(door: Door) -> None:
