@@ -69,9 +69,9 @@ def plan_created(public_url: str, selecting: Selecting, type_name: str, selected
 async def run(reading: Reading, plan: ReadPlan, call: Call) -> str:
     """Ask the plan's one statement and put the answer together; raises `BadArgument`."""
     require_scopes(plan.scopes, call)
-    if plan.sql is None:
-        return plan.render(_NO_ROW, (), call)
     arguments = plan.statement.arguments(call)
+    if plan.sql is None:
+        return plan.render(_NO_ROW, arguments, call)
     try:
         with faults_as_unavailable():
             row = await _ask(reading, plan.sql, arguments)
