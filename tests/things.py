@@ -23,7 +23,8 @@ _SETTINGS = """mutation($person: UUID!, $event: UUID!) {
   createLog(message: "seen", eventId: $event) { id }
   generateLinkCode(platformUserId: $person) { code event { id } } }"""
 _FOLLOWS = """mutation($event: UUID!, $about: UUID!) { createEvent(eventType: "seen.again", payload: {},
-  originEventId: $event, edges: [{ edgeType: "about", targetNodeType: PLATFORM_USER, targetNodeId: $about }]) { id } }"""
+  originEventId: $event,
+  edges: [{ edgeType: "about", targetNodeType: PLATFORM_USER, targetNodeId: $about }]) { id } }"""
 _FIRST = """{ platformUsers(filters: { externalId: { equals: "+14150000001" } }) { edges { node { id } } }
   platformConnections { id accountId }
   events(filters: { eventType: { equals: "message.inbound" } }) { edges { node { id } } } }"""

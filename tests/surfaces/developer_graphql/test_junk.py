@@ -22,7 +22,7 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from tests.surfaces.developer_graphql.door import Door, key_of
-from tests.surfaces.developer_graphql.id_places import ROOTS, selection
+from tests.surfaces.developer_graphql.id_places import COMBINING, ROOTS, selection
 from tests.surfaces.developer_graphql.test_managing import CREATE_PERSON, CREATE_SCHEMA
 from tests.tenants import new_tenant
 from tests.things import written
@@ -70,28 +70,23 @@ _JSON = st.recursive(
 _MOMENTS = st.sampled_from(["2024-01-15T10:30:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "x"])
 
 
-def junk(kind: Any, ids: list[str]) -> st.SearchStrategy[Any]:
-    """Values for an argument: many of them fit its type, and few make sense."""
+def junk(kind: Any, ids: list[str], depth: int = 2) -> st.SearchStrategy[Any]:
+    """Values for an argument: many of them fit its type, and few make sense. Filters hold filters down to a depth."""
     match kind:
         case GraphQLNonNull():
-            return junk(kind.of_type, ids)
+            return junk(kind.of_type, ids, depth)
         case GraphQLList():
-            return st.one_of(st.none(), st.lists(junk(kind.of_type, ids), max_size=3))
+            return st.one_of(st.none(), st.lists(junk(kind.of_type, ids, depth), max_size=3))
         case GraphQLEnumType():
             return st.sampled_from([*kind.values, "JUNK", None])
         case GraphQLInputObjectType():
-            return st.fixed_dictionaries(
-                {
-                    name: junk(one.type, ids)
-                    for name, one in kind.fields.items()
-                    if str(one.type).endswith("!")
-                },
-                optional={
-                    name: junk(one.type, ids)
-                    for name, one in kind.fields.items()
-                    if not str(one.type).endswith("!")
-                },
-            )
+            fields = {
+                name: junk(one.type, ids, depth - 1)
+                for name, one in kind.fields.items()
+                if depth > 0 or name not in COMBINING
+            }
+            needed = [name for name in fields if str(kind.fields[name].type).endswith("!")]
+            return st.fixed_dictionaries({name: fields.pop(name) for name in needed}, optional=fields)
         case GraphQLScalarType():
             return {
                 "UUID": st.one_of(st.sampled_from(ids), st.sampled_from(["", "x", "pc_", 5, None])),
