@@ -18,10 +18,12 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
+from outrider.surfaces.admin_graphql.endpoint import AdminGraphql
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.inbound.routes import InboundEndpoint
 
 _INBOUND_PREFIX = "/webhooks/"
+_ADMIN_PATH = "/admin/graphql"
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _MOMENT_SECONDS = 0.5
@@ -39,7 +41,11 @@ class Gate:
 
 
 def build_app(
-    runtime: Runtime, developer: DeveloperGraphql | None, inbound: InboundEndpoint | None, gate: Gate
+    runtime: Runtime,
+    developer: DeveloperGraphql | None,
+    inbound: InboundEndpoint | None,
+    admin: AdminGraphql | None,
+    gate: Gate,
 ) -> ASGIApp:
     """The application of one process; a worker has no surfaces."""
     routes = Litestar(
@@ -49,12 +55,12 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    if developer is None or inbound is None:
+    if developer is None or inbound is None or admin is None:
         return routes
-    return _front(developer, inbound, routes, gate)
+    return _front(developer, inbound, admin, routes, gate)
 
 
-def _front(developer: Endpoint, inbound: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(developer: Endpoint, inbound: Endpoint, admin: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +69,8 @@ def _front(developer: Endpoint, inbound: Endpoint, routes: ASGIApp, gate: Gate) 
             hot = developer
         elif path.startswith(_INBOUND_PREFIX):
             hot = inbound
+        elif path == _ADMIN_PATH:
+            hot = admin
         else:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return

@@ -23,7 +23,7 @@ from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import developer_endpoint, inbound_endpoint
+from outrider.runtime.surfaces import admin_endpoint, developer_endpoint, inbound_endpoint
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -59,6 +59,7 @@ async def running_server(
             runtime,
             developer_endpoint(runtime) if is_api else None,
             inbound_endpoint(runtime) if is_api else None,
+            admin_endpoint(runtime) if is_api else None,
             gate,
         )
         await stack.enter_async_context(_answering(app, listening, gate))

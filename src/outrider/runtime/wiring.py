@@ -1,7 +1,8 @@
 """Builds the process: the only module that names concrete adapters, handlers and pools."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -43,6 +44,8 @@ from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.members.context import AccessContext, open_access
+from outrider.tenancy.members.directory import MemberDirectory
 from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
@@ -66,6 +69,8 @@ class Runtime:
     listener: Listener
     api_keys: ApiKeyDirectory
     limits: RateLimits
+    members: MemberDirectory
+    access: AccessContext
     applications: ApplicationDirectory
     connections: ConnectionDirectory
     subscriptions: SubscriptionDirectory
@@ -171,10 +176,20 @@ async def open_runtime(
         ),
     )
     hub.dispatcher = dispatcher
-    api_keys = ApiKeyDirectory(database, ids)
+    api_keys, access, members = _credentials(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard)
     schemas = EventSchemaDirectory(database)
-    _follow(listener, api_keys, applications, connections, subscription_directory, schemas)
+    _follow(
+        listener,
+        {
+            Changed.API_KEY: api_keys,
+            Changed.MEMBER: members,
+            Changed.APPLICATION: applications,
+            Changed.CONNECTION: connections,
+            Changed.SUBSCRIPTION: subscription_directory,
+            Changed.EVENT_SCHEMAS: schemas,
+        },
+    )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
         appender, connections, registry, ids, database.system, metrics, identity, marking
@@ -191,6 +206,8 @@ async def open_runtime(
         listener=listener,
         api_keys=api_keys,
         limits=RateLimits(database.system, ids.now),
+        members=members,
+        access=access,
         applications=applications,
         connections=connections,
         subscriptions=subscription_directory,
@@ -289,29 +306,23 @@ def _logging(database: Database, ids: IdClock, disk: DiskWatch, metrics: Metrics
     return LoggingContext(Batcher("logs", write), ids, disk.may_accept_new_facts)
 
 
-def _follow(
-    listener: Listener,
-    api_keys: ApiKeyDirectory,
-    applications: ApplicationDirectory,
-    connections: ConnectionDirectory,
-    subscription_directory: SubscriptionDirectory,
-    schemas: EventSchemaDirectory,
-) -> None:
-    def clear() -> None:
-        api_keys.clear()
-        applications.clear()
-        connections.clear()
-        subscription_directory.clear()
-        schemas.clear()
+def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContext, MemberDirectory]:
+    """Who keys and access tokens belong to."""
+    database, ids, access = tenancy.database, tenancy.ids, open_access(tenancy)
+    return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
 
-    follow_changes(
-        listener,
-        {
-            Changed.API_KEY: api_keys.forget,
-            Changed.APPLICATION: applications.forget,
-            Changed.CONNECTION: connections.forget,
-            Changed.SUBSCRIPTION: subscription_directory.forget,
-            Changed.EVENT_SCHEMAS: schemas.forget,
-        },
-        clear,
-    )
+
+class _Directory(Protocol):
+    """What is kept in memory of one kind of settings."""
+
+    def forget(self, changed_id: UUID, /) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+def _follow(listener: Listener, directories: Mapping[Changed, _Directory]) -> None:
+    def clear() -> None:
+        for directory in directories.values():
+            directory.clear()
+
+    follow_changes(listener, {kind: directory.forget for kind, directory in directories.items()}, clear)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from outrider.surfaces.developer_graphql.errors import FieldRefused, RequestRefused
+from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from tests.surfaces.developer_graphql.reference import answer
 from tests.surfaces.developer_graphql.seeding import ids_of
 from tests.surfaces.developer_graphql.stage import Stage

@@ -9,8 +9,8 @@ import pytest
 
 from outrider.core.errors import QueryTooExpensive
 from outrider.surfaces.developer_graphql.documents import Documents
-from outrider.surfaces.developer_graphql.errors import FieldRefused
 from outrider.surfaces.developer_graphql.reading import Reading
+from outrider.surfaces.graphql_errors import FieldRefused
 from tests.surfaces.developer_graphql.stage import Stage
 
 EVENTS = 25_000

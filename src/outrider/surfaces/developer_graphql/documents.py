@@ -22,10 +22,10 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from outrider.surfaces.developer_graphql import limits
-from outrider.surfaces.developer_graphql.errors import RequestRefused, refusal
+from outrider.surfaces import graphql_limits as limits
 from outrider.surfaces.developer_graphql.kinds import Kind, Read, Unread, reader, variable_kind
 from outrider.surfaces.developer_graphql.schema import SCHEMA
+from outrider.surfaces.graphql_errors import RequestRefused, refusal
 
 _MOST_ERRORS: Final = 10
 _MOST_DOCUMENTS: Final = 1_000

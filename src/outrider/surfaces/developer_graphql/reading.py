@@ -10,7 +10,6 @@ from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Database
 from outrider.core.errors import AppError, QueryTooExpensive
 from outrider.surfaces.developer_graphql.documents import Operation, Variables
-from outrider.surfaces.developer_graphql.errors import FieldRefused
 from outrider.surfaces.developer_graphql.introspecting import introspection
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.nodes import FIELDS
@@ -24,6 +23,7 @@ from outrider.surfaces.developer_graphql.queries.reads import (
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.surfaces.developer_graphql.selections import Selected, Selecting
+from outrider.surfaces.graphql_errors import FieldRefused
 from outrider.tenancy.actors import Scope
 
 _NO_ROW: Row = ()
