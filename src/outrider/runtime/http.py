@@ -35,9 +35,16 @@ Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(slots=True)
 class Gate:
-    """Whether requests are let in; closed at the beginning of a stop."""
+    """Whether requests are let in; closed at the beginning of a stop, which is when `on_close` is called."""
 
     is_open: bool = True
+    on_close: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Let nobody in any more, and end what would go on for ever."""
+        self.is_open = False
+        if self.on_close is not None:
+            self.on_close()
 
 
 def build_app(

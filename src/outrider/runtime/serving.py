@@ -53,11 +53,12 @@ async def running_server(
         maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
         maintenance.start()
         stack.callback(maintenance.close)
-        gate = Gate()
         is_api = role != "worker"
+        developer = developer_endpoint(runtime) if is_api else None
+        gate = Gate(on_close=developer.end_feeds if developer else None)
         app = build_app(
             runtime,
-            developer_endpoint(runtime) if is_api else None,
+            developer,
             inbound_endpoint(runtime) if is_api else None,
             admin_endpoint(runtime) if is_api else None,
             gate,
@@ -92,7 +93,7 @@ async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> Asyn
             serving.result()  # raises why it could not begin
         yield
     finally:
-        gate.is_open = False
+        gate.close()
         server.should_exit = True
         started.cancel()
         await serving

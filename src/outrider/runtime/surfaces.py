@@ -36,6 +36,7 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
         metrics=runtime.metrics,
+        heads=runtime.heads,
     )
 
 

@@ -21,6 +21,7 @@ from outrider.dispatch.leases import LeaseLimits
 from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
+from outrider.events.heads import LogHeads
 from outrider.events.logs.creating import LoggingContext
 from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
@@ -77,6 +78,7 @@ class Runtime:
     appender: Appender
     dispatcher: Dispatcher
     waiters: Waiters
+    heads: LogHeads
     tenancy: TenancyContext
     checking: CheckingContext
     sending: SendingContext
@@ -91,12 +93,14 @@ class Runtime:
         await self.listener.start()
         self.appender.start()
         self.waiters.start()
+        self.heads.start()
         await self.dispatcher.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
+        await self.heads.close()
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
@@ -120,9 +124,9 @@ async def open_runtime(
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
-    waiters = Waiters(database.system)
+    waiters, heads = Waiters(database.system), LogHeads(database.system)
     process_id = ids.new()
-    hub = _Hub(process_id, waiters)
+    hub = _Hub(process_id, waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
@@ -177,7 +181,7 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
-    listener = Listener(dsn).on(APPENDED, hub.heard)
+    listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
     schemas = EventSchemaDirectory(database)
     _follow(
         listener,
@@ -214,6 +218,7 @@ async def open_runtime(
         appender=appender,
         dispatcher=dispatcher,
         waiters=waiters,
+        heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
@@ -240,14 +245,16 @@ async def _opened_database(dsn: str, sealer: Sealer) -> Database:
 class _Hub:
     """Tells the parts of this process of each commit, and other processes that there was one."""
 
-    def __init__(self, process_id: UUID, waiters: Waiters) -> None:
+    def __init__(self, process_id: UUID, waiters: Waiters, heads: LogHeads) -> None:
         self._name = str(process_id)
         self._waiters = waiters
+        self._heads = heads
         self.dispatcher: Dispatcher | None = None
 
     def on_flushed(self, flushed: Flushed) -> None:
         """A commit of this process."""
         self._waiters.on_flushed(flushed)
+        self._heads.on_flushed(flushed)
         if self.dispatcher is not None:
             self.dispatcher.on_flushed(flushed)
 
@@ -260,7 +267,10 @@ class _Hub:
     def heard(self, payload: str) -> None:
         """A commit of some process, possibly this one."""
         name, _, position = payload.partition(" ")
-        if name != self._name and self.dispatcher is not None and position.isdigit():
+        if name == self._name:
+            return
+        self._heads.look()
+        if self.dispatcher is not None and position.isdigit():
             self.dispatcher.on_appended_elsewhere(int(position))
 
 

@@ -22,7 +22,7 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(slots=True)
 class Answer:
-    """An answer on its way out, and what the log says of it."""
+    """An answer on its way out, and what the log says of it; `is_sent`: it was a stream, and is out."""
 
     status: int
     body: bytes
@@ -31,6 +31,7 @@ class Answer:
     reason: str | None = None
     headers: Headers = ()
     content_type: bytes = JSON[0]
+    is_sent: bool = False
 
 
 def failed(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+from uuid import UUID
 
 from outrider.core.errors import AppError
 from outrider.events.event_names import event_type_id
@@ -43,16 +44,18 @@ class ReadPlan:
         found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
-        if not self.has_type_ids:
-            return found
-        application_id = call.actor.application_id
-        return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), found)
+        return with_type_ids(found, call.actor.application_id) if self.has_type_ids else found
 
 
 _TENANT: Final = re.compile(r"\$1\b")
 _FILLED: Final = re.compile(f"{MARK}([^{MARK}]*){MARK}")
 _Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
 Introspect = Callable[[Selected], Piece]
+
+
+def with_type_ids(text: str, application_id: UUID) -> str:
+    """Put the ids of event types in, which the database was not asked to make."""
+    return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), text)
 
 
 def compile_query(compiling: Compiling, selected: Sequence[Selected], introspect: Introspect) -> ReadPlan:
