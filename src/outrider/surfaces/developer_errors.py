@@ -55,7 +55,9 @@ class ErrorEntry:
 
 ENTRIES: Final = (
     ErrorEntry(
-        errors.ValidationError, "something in the request is wrong; `details` often names it", "correct it"
+        errors.ValidationError,
+        "something in the request is wrong; `details` often names it: `path`, such as `toExternalId` or `payload.total`",
+        "correct it",
     ),
     ErrorEntry(
         AppIdRequired,

@@ -72,7 +72,11 @@ def entry_of(
         STATUS[problem.kind],
         path=path,
         locations=locations,
-        details={name: value for name, value in problem.details.items() if _is_showable(value)},
+        details={
+            "path" if name == "field" else name: value
+            for name, value in problem.details.items()
+            if _is_showable(value)
+        },
     )
 
 

@@ -122,7 +122,7 @@ async def _provide_account(
         return account.insert.provider
     joined = await queries.select_account(connection, actor.organisation_id, account)
     if joined is None:
-        raise NotFound(resource_type="Account", resource_id=str(account))
+        raise NotFound("Account not found.", resource_type="Account", resource_id=str(account))
     if joined.channel != new.channel or new.provider not in {None, joined.provider}:
         raise ValidationError(
             f"The account is one of {joined.provider} for {joined.channel}.", field="account_id"

@@ -218,4 +218,8 @@ async def tell_subscription(
 
 def missing_subscription(subscription_id: UUID) -> NotFound:
     """What a subscription that is missing, deleted or foreign answers."""
-    return NotFound(resource_type="WebhookSubscription", resource_id=str(subscription_id))
+    return NotFound(
+        "Webhook subscription not found.",
+        resource_type="WebhookSubscription",
+        resource_id=str(subscription_id),
+    )

@@ -34,10 +34,6 @@ class Window:
         """Which way the rows are read: from the end of the list when its last ones are asked for."""
         return "asc" if self.is_ascending != self.is_backward else "desc"
 
-    def behind(self, row: str) -> list[str]:
-        """Give the conditions that keep a row between the cursors."""
-        return [one.replace("{row}", row) for one in self.bounds]
-
 
 class Source(Protocol):
     """The rows of one list."""
