@@ -56,7 +56,7 @@ class ErrorEntry:
 ENTRIES: Final = (
     ErrorEntry(
         errors.ValidationError,
-        "something in the request is wrong; `details` often names it: `path`, such as `toExternalId` or `payload.total`",
+        "something in the request is wrong; `details` often names it: `path`, as `toExternalId` or `payload.total`",
         "correct it",
     ),
     ErrorEntry(

@@ -72,11 +72,7 @@ def entry_of(
         STATUS[problem.kind],
         path=path,
         locations=locations,
-        details={
-            "path" if name == "field" else name: value
-            for name, value in problem.details.items()
-            if _is_showable(value)
-        },
+        details={name: value for name, value in problem.details.items() if _is_showable(value)},
     )
 
 

@@ -90,7 +90,7 @@ FILES: Final = (
     ),
     Listing(
         path="/v1/files",
-        field="files",
+        path="files",
         shape=FILE,
         name="list_files",
         tag=_TAG,
@@ -104,7 +104,7 @@ FILES: Final = (
     ),
     Getting(
         path="/v1/files/{id}",
-        field="file",
+        path="file",
         shape=FILE,
         name="get_file",
         tag=_TAG,

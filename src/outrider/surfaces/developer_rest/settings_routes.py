@@ -9,7 +9,7 @@ from outrider.surfaces.developer_rest.route_kinds import Acting, Getting, Listin
 APPLICATION: Final = (
     Getting(
         path="/v1/application",
-        field="application",
+        path="application",
         shape=resources.APPLICATION,
         name="get_application",
         tag="application",
@@ -17,7 +17,7 @@ APPLICATION: Final = (
     Acting(
         method="PATCH",
         path="/v1/application",
-        field="updateApplication",
+        path="updateApplication",
         shape=resources.APPLICATION,
         tag="application",
         example={"config": {"auto_mark_read": "on_received"}},
@@ -27,21 +27,21 @@ APPLICATION: Final = (
 CONNECTIONS: Final = (
     Listing(
         path="/v1/platform-connections",
-        field="platformConnections",
+        path="platformConnections",
         shape=resources.CONNECTION,
         name="list_platform_connections",
         tag="platform connections",
     ),
     Getting(
         path="/v1/platform-connections/{id}",
-        field="platformConnection",
+        path="platformConnection",
         shape=resources.CONNECTION,
         name="get_platform_connection",
         tag="platform connections",
     ),
     Acting(
         path="/v1/platform-connections",
-        field="createPlatformConnection",
+        path="createPlatformConnection",
         shape=resources.CONNECTION,
         tag="platform connections",
         status=201,
@@ -51,7 +51,7 @@ CONNECTIONS: Final = (
     Acting(
         method="PATCH",
         path="/v1/platform-connections/{id}",
-        field="updatePlatformConnection",
+        path="updatePlatformConnection",
         shape=resources.CONNECTION,
         tag="platform connections",
         refusals=(409, 502),
@@ -60,13 +60,13 @@ CONNECTIONS: Final = (
     Acting(
         method="DELETE",
         path="/v1/platform-connections/{id}",
-        field="deletePlatformConnection",
+        path="deletePlatformConnection",
         tag="platform connections",
         status=204,
     ),
     Acting(
         path="/v1/platform-connections/{id}/test",
-        field="testPlatformConnection",
+        path="testPlatformConnection",
         shape=resources.CONNECTION_TEST,
         tag="platform connections",
         refusals=(502,),
@@ -77,21 +77,21 @@ _BY_ID: Final = "/v1/webhook-subscriptions/{id}"
 WEBHOOKS: Final = (
     Listing(
         path="/v1/webhook-subscriptions",
-        field="webhookSubscriptions",
+        path="webhookSubscriptions",
         shape=resources.SUBSCRIPTION,
         name="list_webhook_subscriptions",
         tag="webhook subscriptions",
     ),
     Getting(
         path=_BY_ID,
-        field="webhookSubscription",
+        path="webhookSubscription",
         shape=resources.SUBSCRIPTION,
         name="get_webhook_subscription",
         tag="webhook subscriptions",
     ),
     Acting(
         path="/v1/webhook-subscriptions",
-        field="createWebhookSubscription",
+        path="createWebhookSubscription",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         status=201,
@@ -105,7 +105,7 @@ WEBHOOKS: Final = (
     Acting(
         method="PATCH",
         path=_BY_ID,
-        field="updateWebhookSubscription",
+        path="updateWebhookSubscription",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         example={"event_patterns": ["message.inbound"]},
@@ -113,14 +113,14 @@ WEBHOOKS: Final = (
     Acting(
         method="DELETE",
         path=_BY_ID,
-        field="deleteWebhookSubscription",
+        path="deleteWebhookSubscription",
         tag="webhook subscriptions",
         status=204,
     ),
     *(
         Acting(
             path=f"{_BY_ID}/{what}",
-            field=f"{what}WebhookSubscription",
+            path=f"{what}WebhookSubscription",
             shape=resources.SUBSCRIPTION,
             tag="webhook subscriptions",
         )
@@ -128,20 +128,20 @@ WEBHOOKS: Final = (
     ),
     Acting(
         path=f"{_BY_ID}/rotate-secret",
-        field="rotateWebhookSubscriptionSecret",
+        path="rotateWebhookSubscriptionSecret",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         example={"secret": "another-webhook-secret-of-32-characters"},
     ),
     Acting(
         path=f"{_BY_ID}/test",
-        field="testWebhookSubscription",
+        path="testWebhookSubscription",
         shape=resources.DELIVERY,
         tag="webhook subscriptions",
     ),
     Listing(
         path="/v1/webhook-deliveries",
-        field="webhookDeliveries",
+        path="webhookDeliveries",
         shape=resources.DELIVERY,
         name="list_webhook_deliveries",
         tag="webhook deliveries",
@@ -154,14 +154,14 @@ WEBHOOKS: Final = (
     ),
     Getting(
         path="/v1/webhook-deliveries/{id}",
-        field="webhookDelivery",
+        path="webhookDelivery",
         shape=resources.DELIVERY,
         name="get_webhook_delivery",
         tag="webhook deliveries",
     ),
     Acting(
         path="/v1/webhook-deliveries/{id}/retry",
-        field="retryWebhookDelivery",
+        path="retryWebhookDelivery",
         shape=resources.DELIVERY,
         tag="webhook deliveries",
         refusals=(409,),
