@@ -43,7 +43,7 @@ def _is_message(event: Any) -> bool:
 EVENTS: Final = (
     Acting(
         path="/v1/events",
-        path="createEvent",
+        field="createEvent",
         shape=resources.EVENT,
         tag="events",
         status=201,
@@ -57,7 +57,7 @@ EVENTS: Final = (
     CREATE_EVENTS,
     Listing(
         path="/v1/events",
-        path="events",
+        field="events",
         shape=resources.EVENT,
         name="list_events",
         tag="events",
@@ -79,14 +79,14 @@ EVENTS: Final = (
     ),
     Getting(
         path="/v1/events/{id}",
-        path="event",
+        field="event",
         shape=resources.EVENT,
         name="get_event",
         tag="events",
     ),
     Getting(
         path="/v1/events/{id}/provenance",
-        path="provenance",
+        field="provenance",
         shape=resources.PROVENANCE,
         name="get_event_provenance",
         tag="events",
@@ -111,7 +111,7 @@ EVENTS: Final = (
 MESSAGES: Final = (
     Acting(
         path="/v1/messages",
-        path="sendMessage",
+        field="sendMessage",
         shape=resources.SENT_MESSAGE,
         tag="messages",
         status=201,
@@ -124,7 +124,7 @@ MESSAGES: Final = (
     ),
     Acting(
         path="/v1/messages/batch",
-        path="sendMessages",
+        field="sendMessages",
         shape=resources.SENT_ANSWERS,
         tag="messages",
         renamed={"inputs": "messages"},
@@ -137,7 +137,7 @@ MESSAGES: Final = (
     ),
     Listing(
         path="/v1/messages",
-        path="events",
+        field="events",
         shape=resources.MESSAGE,
         name="list_messages",
         tag="messages",
@@ -159,7 +159,7 @@ MESSAGES: Final = (
     ),
     Getting(
         path="/v1/messages/{id}",
-        path="event",
+        field="event",
         shape=resources.MESSAGE,
         name="get_message",
         tag="messages",
@@ -168,14 +168,14 @@ MESSAGES: Final = (
     ),
     Acting(
         path="/v1/messages/{id}/cancel",
-        path="cancelMessage",
+        field="cancelMessage",
         shape=resources.SENT_MESSAGE,
         tag="messages",
         refusals=(409,),
     ),
     Acting(
         path="/v1/messages/{id}/resend",
-        path="resendMessage",
+        field="resendMessage",
         shape=resources.SENT_MESSAGE,
         tag="messages",
         status=201,
@@ -183,7 +183,7 @@ MESSAGES: Final = (
     ),
     Acting(
         path="/v1/messages/{id}/resolve",
-        path="resolveMessage",
+        field="resolveMessage",
         shape=resources.SENT_MESSAGE,
         tag="messages",
         refusals=(409,),
@@ -194,7 +194,7 @@ MESSAGES: Final = (
 CONVERSATIONS: Final = (
     Listing(
         path="/v1/conversations",
-        path="conversations",
+        field="conversations",
         shape=resources.CONVERSATION,
         name="list_conversations",
         tag="conversations",
@@ -208,7 +208,7 @@ CONVERSATIONS: Final = (
     ),
     Getting(
         path="/v1/conversations/{id}",
-        path="conversation",
+        field="conversation",
         shape=resources.CONVERSATION,
         name="get_conversation",
         tag="conversations",
@@ -216,7 +216,7 @@ CONVERSATIONS: Final = (
     ),
     Acting(
         path="/v1/conversations/{id}/read",
-        path="markConversationRead",
+        field="markConversationRead",
         shape=resources.CONVERSATION,
         tag="conversations",
         example={"up_to_event_id": _ID},
@@ -226,14 +226,14 @@ CONVERSATIONS: Final = (
 EVENT_SCHEMAS: Final = (
     Listing(
         path="/v1/event-schemas",
-        path="eventSchemas",
+        field="eventSchemas",
         shape=resources.EVENT_SCHEMA,
         name="list_event_schemas",
         tag="event schemas",
     ),
     Getting(
         path="/v1/event-schemas/{id}",
-        path="eventSchema",
+        field="eventSchema",
         shape=resources.EVENT_SCHEMA_HISTORY,
         name="get_event_schema",
         tag="event schemas",
@@ -241,7 +241,7 @@ EVENT_SCHEMAS: Final = (
     ),
     Acting(
         path="/v1/event-schemas",
-        path="createEventSchema",
+        field="createEventSchema",
         shape=resources.EVENT_SCHEMA,
         tag="event schemas",
         status=201,
@@ -258,7 +258,7 @@ EVENT_SCHEMAS: Final = (
     Acting(
         method="PATCH",
         path="/v1/event-schemas/{id}",
-        path="updateEventSchema",
+        field="updateEventSchema",
         shape=resources.EVENT_SCHEMA,
         tag="event schemas",
         without=("name",),
@@ -269,7 +269,7 @@ EVENT_SCHEMAS: Final = (
 LOGS: Final = (
     Listing(
         path="/v1/logs",
-        path="logs",
+        field="logs",
         shape=resources.LOG,
         name="list_logs",
         tag="logs",
@@ -289,7 +289,7 @@ LOGS: Final = (
     ),
     Acting(
         path="/v1/logs",
-        path="createLog",
+        field="createLog",
         shape=resources.LOG,
         tag="logs",
         status=201,

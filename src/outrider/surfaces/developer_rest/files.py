@@ -90,7 +90,7 @@ FILES: Final = (
     ),
     Listing(
         path="/v1/files",
-        path="files",
+        field="files",
         shape=FILE,
         name="list_files",
         tag=_TAG,
@@ -104,7 +104,7 @@ FILES: Final = (
     ),
     Getting(
         path="/v1/files/{id}",
-        path="file",
+        field="file",
         shape=FILE,
         name="get_file",
         tag=_TAG,

@@ -11,7 +11,7 @@ _ID: Final = "0198a3c0-0a0b-7c0d-8e0f-102030405060"
 USERS: Final = (
     Listing(
         path="/v1/users",
-        path="users",
+        field="users",
         shape=resources.USER,
         name="list_users",
         tag="users",
@@ -28,14 +28,14 @@ USERS: Final = (
     ),
     Getting(
         path="/v1/users/{id}",
-        path="user",
+        field="user",
         shape=resources.USER,
         name="get_user",
         tag="users",
     ),
     Acting(
         path="/v1/users",
-        path="createUser",
+        field="createUser",
         shape=resources.USER,
         tag="users",
         status=201,
@@ -44,7 +44,7 @@ USERS: Final = (
     Acting(
         method="PATCH",
         path="/v1/users/{id}",
-        path="updateUser",
+        field="updateUser",
         shape=resources.USER,
         tag="users",
         required=("name",),
@@ -52,14 +52,14 @@ USERS: Final = (
     ),
     Acting(
         path="/v1/users/merge",
-        path="mergeUsers",
+        field="mergeUsers",
         shape=resources.USER_MERGE,
         tag="users",
         example={"source_user_id": _ID, "target_user_id": "0198a3c0-0a0b-7c0d-8e0f-102030405061"},
     ),
     Listing(
         path="/v1/platform-users",
-        path="platformUsers",
+        field="platformUsers",
         shape=resources.PLATFORM_USER,
         name="list_platform_users",
         tag="platform users",
@@ -75,14 +75,14 @@ USERS: Final = (
     ),
     Getting(
         path="/v1/platform-users/{id}",
-        path="platformUser",
+        field="platformUser",
         shape=resources.PLATFORM_USER,
         name="get_platform_user",
         tag="platform users",
     ),
     Acting(
         path="/v1/platform-users",
-        path="createPlatformUser",
+        field="createPlatformUser",
         shape=resources.PLATFORM_USER,
         tag="platform users",
         status=201,
@@ -94,7 +94,7 @@ USERS: Final = (
 LINK_CODES: Final = (
     Acting(
         path="/v1/link-codes",
-        path="generateLinkCode",
+        field="generateLinkCode",
         shape=resources.LINK_CODE,
         tag="link codes",
         status=201,
@@ -102,7 +102,7 @@ LINK_CODES: Final = (
     ),
     Acting(
         path="/v1/link-codes/activate",
-        path="activateLinkCode",
+        field="activateLinkCode",
         shape=resources.LINK_CODE_ACTIVATION,
         tag="link codes",
         refusals=(410,),

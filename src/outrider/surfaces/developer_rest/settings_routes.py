@@ -9,7 +9,7 @@ from outrider.surfaces.developer_rest.route_kinds import Acting, Getting, Listin
 APPLICATION: Final = (
     Getting(
         path="/v1/application",
-        path="application",
+        field="application",
         shape=resources.APPLICATION,
         name="get_application",
         tag="application",
@@ -17,7 +17,7 @@ APPLICATION: Final = (
     Acting(
         method="PATCH",
         path="/v1/application",
-        path="updateApplication",
+        field="updateApplication",
         shape=resources.APPLICATION,
         tag="application",
         example={"config": {"auto_mark_read": "on_received"}},
@@ -27,21 +27,21 @@ APPLICATION: Final = (
 CONNECTIONS: Final = (
     Listing(
         path="/v1/platform-connections",
-        path="platformConnections",
+        field="platformConnections",
         shape=resources.CONNECTION,
         name="list_platform_connections",
         tag="platform connections",
     ),
     Getting(
         path="/v1/platform-connections/{id}",
-        path="platformConnection",
+        field="platformConnection",
         shape=resources.CONNECTION,
         name="get_platform_connection",
         tag="platform connections",
     ),
     Acting(
         path="/v1/platform-connections",
-        path="createPlatformConnection",
+        field="createPlatformConnection",
         shape=resources.CONNECTION,
         tag="platform connections",
         status=201,
@@ -51,7 +51,7 @@ CONNECTIONS: Final = (
     Acting(
         method="PATCH",
         path="/v1/platform-connections/{id}",
-        path="updatePlatformConnection",
+        field="updatePlatformConnection",
         shape=resources.CONNECTION,
         tag="platform connections",
         refusals=(409, 502),
@@ -60,13 +60,13 @@ CONNECTIONS: Final = (
     Acting(
         method="DELETE",
         path="/v1/platform-connections/{id}",
-        path="deletePlatformConnection",
+        field="deletePlatformConnection",
         tag="platform connections",
         status=204,
     ),
     Acting(
         path="/v1/platform-connections/{id}/test",
-        path="testPlatformConnection",
+        field="testPlatformConnection",
         shape=resources.CONNECTION_TEST,
         tag="platform connections",
         refusals=(502,),
@@ -77,21 +77,21 @@ _BY_ID: Final = "/v1/webhook-subscriptions/{id}"
 WEBHOOKS: Final = (
     Listing(
         path="/v1/webhook-subscriptions",
-        path="webhookSubscriptions",
+        field="webhookSubscriptions",
         shape=resources.SUBSCRIPTION,
         name="list_webhook_subscriptions",
         tag="webhook subscriptions",
     ),
     Getting(
         path=_BY_ID,
-        path="webhookSubscription",
+        field="webhookSubscription",
         shape=resources.SUBSCRIPTION,
         name="get_webhook_subscription",
         tag="webhook subscriptions",
     ),
     Acting(
         path="/v1/webhook-subscriptions",
-        path="createWebhookSubscription",
+        field="createWebhookSubscription",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         status=201,
@@ -105,7 +105,7 @@ WEBHOOKS: Final = (
     Acting(
         method="PATCH",
         path=_BY_ID,
-        path="updateWebhookSubscription",
+        field="updateWebhookSubscription",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         example={"event_patterns": ["message.inbound"]},
@@ -113,14 +113,14 @@ WEBHOOKS: Final = (
     Acting(
         method="DELETE",
         path=_BY_ID,
-        path="deleteWebhookSubscription",
+        field="deleteWebhookSubscription",
         tag="webhook subscriptions",
         status=204,
     ),
     *(
         Acting(
             path=f"{_BY_ID}/{what}",
-            path=f"{what}WebhookSubscription",
+            field=f"{what}WebhookSubscription",
             shape=resources.SUBSCRIPTION,
             tag="webhook subscriptions",
         )
@@ -128,20 +128,20 @@ WEBHOOKS: Final = (
     ),
     Acting(
         path=f"{_BY_ID}/rotate-secret",
-        path="rotateWebhookSubscriptionSecret",
+        field="rotateWebhookSubscriptionSecret",
         shape=resources.SUBSCRIPTION,
         tag="webhook subscriptions",
         example={"secret": "another-webhook-secret-of-32-characters"},
     ),
     Acting(
         path=f"{_BY_ID}/test",
-        path="testWebhookSubscription",
+        field="testWebhookSubscription",
         shape=resources.DELIVERY,
         tag="webhook subscriptions",
     ),
     Listing(
         path="/v1/webhook-deliveries",
-        path="webhookDeliveries",
+        field="webhookDeliveries",
         shape=resources.DELIVERY,
         name="list_webhook_deliveries",
         tag="webhook deliveries",
@@ -154,14 +154,14 @@ WEBHOOKS: Final = (
     ),
     Getting(
         path="/v1/webhook-deliveries/{id}",
-        path="webhookDelivery",
+        field="webhookDelivery",
         shape=resources.DELIVERY,
         name="get_webhook_delivery",
         tag="webhook deliveries",
     ),
     Acting(
         path="/v1/webhook-deliveries/{id}/retry",
-        path="retryWebhookDelivery",
+        field="retryWebhookDelivery",
         shape=resources.DELIVERY,
         tag="webhook deliveries",
         refusals=(409,),
