@@ -4,10 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from outrider.surfaces.admin_graphql.schema import served_sdl as admin_sdl
 from outrider.surfaces.developer_graphql.schema import served_sdl
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMITTED = {ROOT / "docs" / "api" / "developer.graphql": served_sdl}
+COMMITTED = {
+    ROOT / "docs" / "api" / "developer.graphql": served_sdl,
+    ROOT / "docs" / "api" / "admin.graphql": admin_sdl,
+}
 
 
 def drifted() -> list[Path]:

@@ -4,11 +4,18 @@ import stat
 
 import pytest
 
+from outrider.core.config import load
 from outrider.core.database.pools import open_database
 from outrider.core.errors import Unauthorized
 from outrider.core.ids import IdClock
+from outrider.core.sealing import open_sealer
+from outrider.platforms.registry import Registry
 from outrider.tenancy.actors import Actor, Scope
 from outrider.tenancy.api_keys import ApiKeyDirectory
+from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.members.context import open_access
+from outrider.tenancy.members.roles import Role
+from outrider.tenancy.members.signing_in import sign_in
 from tests.cli.commands import Shell
 
 
@@ -27,6 +34,30 @@ async def authenticate(shell: Shell, token: str) -> Actor:
         await database.close()
 
 
+async def signs_in(shell: Shell, given: dict[str, str]) -> Role:
+    """Sign in as a server on the same data would."""
+    assert shell.database_url is not None
+    settings = load({"OUTRIDER_DATA_DIR": str(shell.data_dir), "OUTRIDER_DATABASE_URL": shell.database_url})
+    database = await open_database(shell.database_url)
+    try:
+        context = TenancyContext(
+            database=database,
+            sealer=open_sealer(settings),
+            registry=Registry.of([]),
+            ids=IdClock(),
+            public_url="http://127.0.0.1",
+        )
+        session = await sign_in(
+            open_access(context),
+            email=given["admin_email"],
+            password=given["admin_password"],
+            address="127.0.0.1",
+        )
+        return session.member.role
+    finally:
+        await database.close()
+
+
 async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that_works(shell: Shell) -> None:
     given = await bootstrap(shell, "--organisation", "Lighthouse", "--application", "Ferry Desk")
 
@@ -35,6 +66,8 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
         "application_id",
         "application_slug",
         "developer_api_key",
+        "admin_email",
+        "admin_password",
         "base_url",
     }
     assert given["application_slug"] == "ferry-desk"
@@ -42,6 +75,8 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
     assert str(actor.organisation_id) == given["organisation_id"]
     assert str(actor.application_id) == given["application_id"]
     assert actor.scopes == {Scope.ALL}
+    assert given["admin_email"] == "admin@lighthouse.example"
+    assert await signs_in(shell, given) == Role.OWNER
 
 
 async def test_the_same_is_printed_again_with_the_address_of_today(shell: Shell) -> None:
@@ -72,6 +107,23 @@ async def test_without_the_file_the_key_is_replaced_and_the_rest_stays(shell: Sh
     await authenticate(shell, second["developer_api_key"])
     with pytest.raises(Unauthorized):
         await authenticate(shell, first["developer_api_key"])
+    assert second["admin_email"] == first["admin_email"]
+    assert await signs_in(shell, second) == Role.OWNER
+    with pytest.raises(Unauthorized):
+        await signs_in(shell, first)
+
+
+async def test_a_file_that_knows_no_member_gets_one_and_stays(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    kept = shell.data_dir / "bootstrap.json"
+    without = {name: text for name, text in first.items() if not name.startswith("admin_")}
+    kept.write_text(json.dumps(without))
+
+    given = await bootstrap(shell)
+
+    assert given == {**first, "admin_password": given["admin_password"]}
+    assert await signs_in(shell, given) == Role.OWNER
+    assert await bootstrap(shell) == given
 
 
 async def test_a_file_that_tells_of_another_database_counts_as_none(shell: Shell) -> None:

@@ -43,7 +43,7 @@ async def test_what_cannot_be_done_is_said(shell: Shell) -> None:
         (("keys", "create", "--application", "nothing", "--name", "ci"), "no application with the slug"),
         (("keys", "list", "--organisation", "Nobody"), "There is no organisation 'Nobody'"),
         (("keys", "revoke", "nonsense"), "is not an id"),
-        (("keys", "revoke", "0190a000-0000-7000-8000-000000000000"), "does not exist"),
+        (("keys", "revoke", "0190a000-0000-7000-8000-000000000000"), "API key not found"),
     ):
         finished = await shell.run(*words)
         assert (finished.status, finished.out) == (1, "")

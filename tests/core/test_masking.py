@@ -14,6 +14,8 @@ BOT_SECRET = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"
     [
         ("key otr_live_AbC123.x= here", "key otr_live_*** here"),
         ("otr_test_AbC123", "otr_test_***"),
+        ("a otr_refresh_AbC123 and otr_invite_AbC123", "a otr_refresh_*** and otr_invite_***"),
+        ("token eyJhbGciOiJI.eyJpc3MiOiJv-_.c2lnbmF0dXJl end", "token eyJ*** end"),
         ("'obk_live_0123456789abcdef'", "'obk_live_***'"),
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw/+==", "whsec_***"),
         (f"123456789:{BOT_SECRET}", "123456789:***"),

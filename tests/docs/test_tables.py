@@ -12,8 +12,9 @@ from outrider.messaging import recording
 from outrider.platforms.base import Adapter, FailureCode
 from outrider.platforms.sandbox.manifest import DOCUMENTATION, MANIFEST
 from outrider.runtime.wiring import Runtime
-from outrider.surfaces.developer_graphql import limits
-from outrider.surfaces.developer_graphql.errors import INTERNAL, STATUS
+from outrider.surfaces import graphql_limits as limits
+from outrider.surfaces.graphql_errors import INTERNAL, STATUS
+from outrider.tenancy.members.roles import PERMISSIONS, Permission, Role
 from outrider.webhooks.delivering import RETRY_SECONDS
 from tests.docs.pages import ROOT, code_blocks, rows_under, text_of, words_in_ticks
 
@@ -50,6 +51,17 @@ def test_the_page_of_errors_has_the_limits_of_a_document() -> None:
         f"A document may have {limits.MOST_BYTES // 1024} KB, {limits.MOST_TOKENS:,} tokens, {limits.DEEPEST} levels "
         f"and {limits.MOST_FIELDS} fields"
     ) in " ".join(page.split())
+
+
+def test_the_page_of_administering_has_every_permission_of_every_role() -> None:
+    head, *rows = rows_under(text_of("docs/guides/administering.md"), "## Members and roles")
+    roles = [Role(name) for name in head[2:]]
+    written = {
+        role: {row[0].strip("`") for row in rows if row[at] == "yes"} for at, role in enumerate(roles, 2)
+    }
+
+    assert [row[0].strip("`") for row in rows] == [permission.value for permission in Permission]
+    assert written == {role: set(allowed) for role, allowed in PERMISSIONS.items()}
 
 
 def test_the_page_of_states_has_every_failure_code() -> None:

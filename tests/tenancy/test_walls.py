@@ -12,6 +12,12 @@ from outrider.platforms.base import Channel
 from outrider.tenancy.api_keys import NewApiKey, create_api_key
 from outrider.tenancy.connections import NewConnection, create_connection
 from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.members.context import open_access
+from outrider.tenancy.members.directory import MemberDirectory
+from outrider.tenancy.members.invitations import invite_member
+from outrider.tenancy.members.managing import NewMember, create_member
+from outrider.tenancy.members.roles import Role
+from outrider.tenancy.members.signing_in import sign_in
 from outrider.webhooks.subscriptions import NewSubscription, create_subscription
 from tests.tenants import Tenant, new_tenant
 
@@ -23,6 +29,10 @@ SETTINGS_TABLES = (
     "api_keys",
     "subscriptions",
     "subscription_patterns",
+    "members",
+    "invitations",
+    "member_sessions",
+    "refresh_tokens",
 )
 
 
@@ -58,6 +68,14 @@ async def other(tenancy: TenancyContext) -> Tenant:
         other.actor,
         NewSubscription(name="all", target_url="https://hooks.example.com/in", patterns=["*"]),
     )
+    access = open_access(tenancy)
+    email = f"{other.organisation_id.hex}@lighthouse.example"
+    new = NewMember(email=email, name="Keeper", role=Role.OWNER, password=email)
+    await create_member(access, other.organisation_id, new)
+    session = await sign_in(access, email=email, password=email, address="127.0.0.1")
+    keys = MemberDirectory(tenancy.database, access.keys, tenancy.ids)
+    member = await keys.authenticate(session.access_token)
+    await invite_member(tenancy, member, email="guest@lighthouse.example", role=Role.VIEWER)
     return other
 
 

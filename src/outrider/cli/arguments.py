@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from outrider.tenancy.actors import Scope
+from outrider.tenancy.members.roles import Role
 from outrider.tenancy.tiers import TIERS, UNLIMITED
 
 DESCRIPTION = "One self-hosted server through which a product sends and receives every message."
@@ -27,6 +28,8 @@ class Arguments(argparse.Namespace):
     application: str | None
     action: str
     name: str
+    email: str
+    member_role: str
     scope: list[str] | None
     test: bool
     days: int | None
@@ -62,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands.add_parser, "verify", "refold the log and compare it with what is stored")
     _add(commands.add_parser, "doctor", "look at everything that a server needs, and change nothing")
     _add_keys(_add(commands.add_parser, "keys", "create, list and revoke API keys"))
+    _add_members(_add(commands.add_parser, "members", "add, list and remove the people who administer"))
     tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
     tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
@@ -107,6 +111,27 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     revoke = _add(actions.add_parser, "revoke", "refuse a key from now on")
     revoke.add_argument("key_id", metavar="id", help="the key's id, as `keys list` shows it")
     for action in (create, listing, revoke):
+        action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+
+
+def _add_members(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    add = _add(actions.add_parser, "add", "add a member; the password is printed once")
+    add.add_argument("--name", help="what others call them (the address up to its @)")
+    roles = [role.value for role in Role]
+    add.add_argument(
+        "--role",
+        dest="member_role",
+        choices=roles,
+        default=Role.OWNER.value,
+        help=f"what they may do: {', '.join(roles)} ({Role.OWNER.value})",
+    )
+    listing = _add(actions.add_parser, "list", "list members")
+    reset = _add(actions.add_parser, "reset-password", "give a member a new password; it is printed once")
+    remove = _add(actions.add_parser, "remove", "refuse a member from now on")
+    for action in (add, reset, remove):
+        action.add_argument("email", help="the e-mail address")
+    for action in (add, listing, reset, remove):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 

@@ -1,7 +1,8 @@
-"""`outrider bootstrap`: an organisation, an application and a key to begin with, the same ones every time.
+"""`outrider bootstrap`: an organisation, an application, a key and an owner to begin with, the same ones every time.
 
 What was printed is kept in `bootstrap.json` in the data directory. Without that file, or when it tells of another
-database, the organisation and application of the same name are used again and keys named `bootstrap` replaced.
+database, the organisation and application of the same name are used again, keys named `bootstrap` are replaced, and
+the owner gets another password.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from outrider.cli.arguments import Arguments
+from outrider.cli.first_members import provide_owner
 from outrider.cli.kept_files import keep, read_kept
 from outrider.cli.opening import load_settings, opened_tenancy
 from outrider.core.data_dirs import make_data_dir
@@ -25,6 +27,7 @@ from outrider.tenancy.organisations import create_organisation, find_organisatio
 
 DEFAULT_NAME: Final = "Default"
 KEY_NAME: Final = "bootstrap"
+_ADMIN: Final = frozenset({"admin_email", "admin_password"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Bootstrap:
     application_id: str
     application_slug: str
     developer_api_key: str
+    admin_email: str
+    admin_password: str
     base_url: str
 
 
@@ -65,7 +70,7 @@ async def provide_bootstrap(
     kept = read_kept(path)
     if kept is not None and await _is_of_this_database(context, kept):
         await _refuse_other_names(context, path, kept, organisation, application)
-        given = Bootstrap(**{**kept, "base_url": context.public_url})
+        given = Bootstrap(**{**await _with_admin(context, kept), "base_url": context.public_url})
     else:
         given = await _create(context, organisation or DEFAULT_NAME, application or DEFAULT_NAME)
     if asdict(given) != kept:
@@ -74,10 +79,19 @@ async def provide_bootstrap(
 
 
 async def _is_of_this_database(context: TenancyContext, kept: dict[str, str]) -> bool:
-    if kept.keys() != Bootstrap.__dataclass_fields__.keys():
+    if kept.keys() | _ADMIN != Bootstrap.__dataclass_fields__.keys():
         return False
     owner = await owner_of_application(context, UUID(kept["application_id"]))
     return owner == UUID(kept["organisation_id"])
+
+
+async def _with_admin(context: TenancyContext, kept: dict[str, str]) -> dict[str, str]:
+    """What is kept; a file of a release that knew no members gets its admin."""
+    if kept.keys() >= _ADMIN:
+        return kept
+    organisation_id = UUID(kept["organisation_id"])
+    admin = await provide_owner(context, organisation_id, DEFAULT_NAME)
+    return {**kept, "admin_email": admin.email, "admin_password": admin.password}
 
 
 async def _refuse_other_names(
@@ -104,10 +118,13 @@ async def _create(context: TenancyContext, organisation_name: str, application_n
     ) or await create_application(context, organisation.id, application_name)
     new = NewApiKey(application_id=application.id, name=KEY_NAME, scopes=[Scope.ALL])
     key = await create_api_key(context, organisation.id, new, is_replacing=True)
+    admin = await provide_owner(context, organisation.id, organisation_name)
     return Bootstrap(
         organisation_id=str(organisation.id),
         application_id=str(application.id),
         application_slug=application.slug,
         developer_api_key=key.token,
+        admin_email=admin.email,
+        admin_password=admin.password,
         base_url=context.public_url,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from outrider.cli.first_members import provide_owner
 from outrider.cli.kept_files import keep, read_kept
 from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Actor, Environment, Scope
@@ -41,7 +42,7 @@ async def provide_demo(context: TenancyContext, path: Path) -> Demo:
 
 
 async def _is_of_this_database(context: TenancyContext, kept: Mapping[str, str]) -> bool:
-    if "application_id" not in kept:
+    if not kept.keys() >= {"application_id", "admin_email"}:
         return False
     return await owner_of_application(context, UUID(kept["application_id"])) is not None
 
@@ -51,11 +52,14 @@ async def _create(context: TenancyContext) -> dict[str, str]:
     application = await create_application(context, organisation.id, "Demo")
     new = NewApiKey(application_id=application.id, name="demo", scopes=[Scope.ALL])
     key = await create_api_key(context, organisation.id, new)
+    admin = await provide_owner(context, organisation.id, "Demo")
     actor = Actor(organisation.id, application.id, key.id, frozenset({Scope.ALL}), Environment.LIVE)
     values = {
         "organisation_id": str(organisation.id),
         "application_id": str(application.id),
         "developer_api_key": key.token,
+        "admin_email": admin.email,
+        "admin_password": admin.password,
     }
     for channel in CHANNELS:
         connection = await create_connection(

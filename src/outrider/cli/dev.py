@@ -37,6 +37,8 @@ async def _welcome(data_dir: Path, runtime: Runtime, port: int) -> None:
         "CONNECTION_ID": demo.values["telegram_connection_id"],
         # the address or port may be another one than when the demo was made
         "WEBHOOK_URL": url + urlsplit(demo.values["telegram_webhook_url"]).path,
+        "ADMIN_EMAIL": demo.values["admin_email"],
+        "ADMIN_PASSWORD": demo.values["admin_password"],
     }
     shell = data_dir / "demo.env"
     keep_text(shell, "".join(f"{name}={shlex.quote(text)}\n" for name, text in variables.items()))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from outrider.cli.arguments import Arguments
 from outrider.cli.opening import chosen_organisation, load_settings, opened_tenancy
+from outrider.cli.tables import print_table
 from outrider.core.errors import NotFound
 from outrider.core.ids import parse_id
 from outrider.tenancy.actors import Environment, Scope
@@ -56,10 +57,7 @@ def _print_table(keys: list[ApiKey]) -> None:
         ("scopes", lambda key: ",".join(key.scopes)),
         ("name", lambda key: key.name),
     )
-    rows = [[name for name, _ in columns], *([show(key) for _, show in columns] for key in keys)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(columns))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(keys, columns)
 
 
 def _state(key: ApiKey) -> str:

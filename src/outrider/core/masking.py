@@ -41,7 +41,10 @@ def _rule(triggers: tuple[str, ...], pattern: str, replacement: str = rf"\1{MASK
 
 # No pattern begins with an open repetition, so that every search is linear in the text.
 _RULES: Final = (
-    _rule(("otr_", "obk_live_", "whsec_"), r"\b(otr_(?:live|test)_|obk_live_|whsec_)[\w+/=.-]+"),
+    _rule(
+        ("otr_", "obk_live_", "whsec_"), r"\b(otr_(?:live|test|refresh|invite)_|obk_live_|whsec_)[\w+/=.-]+"
+    ),
+    _rule(("eyj",), r"\b(eyJ)[\w-]{1,2000}\.[\w-]{1,2000}\.[\w-]{1,500}"),
     _rule(("/webhooks/",), r"(/webhooks/[^/\s\"'?#]{1,200}/)[^/\s\"'?#]+"),
     _rule(("://",), r"(://[^\s:/@\"']{0,200}:)[^\s@\"']{1,500}(?=@)"),
     _rule(("bearer", "basic"), r"\b((?:bearer|basic)\s{1,4})[\w.~+/=:-]{8,}"),

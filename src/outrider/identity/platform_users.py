@@ -119,7 +119,7 @@ def _told(context: IdentityContext, actor: Actor, event_id: UUID, person: Platfo
         "external_id": person.external_id,
         "name": person.name,
         "profile_picture_url": person.profile_picture_url,
-        "by": {"type": "api_key", "id": actor.key_id},
+        "by": actor.told_as,
     }
     edges = [facts.edge_to("platform_user", person), EdgeView("user", "user", person.user_id)]
     return facts.single(context.ids, actor.application_id, event_id, CREATED, payload, edges=edges)

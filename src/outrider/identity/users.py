@@ -71,6 +71,6 @@ def refuse_missing_user(user_id: UUID) -> NoReturn:
 
 
 def _told(context: IdentityContext, actor: Actor, event_id: UUID, event_type: str, user: User) -> Append:
-    payload = {"user_id": user.id, "name": user.name, "by": {"type": "api_key", "id": actor.key_id}}
+    payload = {"user_id": user.id, "name": user.name, "by": actor.told_as}
     edges = [EdgeView("user", "user", user.id)]
     return facts.single(context.ids, actor.application_id, event_id, event_type, payload, edges=edges)

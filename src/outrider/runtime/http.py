@@ -18,12 +18,14 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
+from outrider.surfaces.admin_graphql.endpoint import AdminGraphql
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.files.endpoint import PREFIX as FILES_PREFIX
 from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 
 _INBOUND_PREFIX = "/webhooks/"
+_ADMIN_PATH = "/admin/graphql"
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _MOMENT_SECONDS = 0.5
@@ -35,9 +37,16 @@ Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(slots=True)
 class Gate:
-    """Whether requests are let in; closed at the beginning of a stop."""
+    """Whether requests are let in; closed at the beginning of a stop, which is when `on_close` is called."""
 
     is_open: bool = True
+    on_close: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Let nobody in any more, and end what would go on for ever."""
+        self.is_open = False
+        if self.on_close is not None:
+            self.on_close()
 
 
 def build_app(
@@ -45,6 +54,7 @@ def build_app(
     developer: DeveloperGraphql | None,
     inbound: InboundEndpoint | None,
     files: FilesEndpoint | None,
+    admin: AdminGraphql | None,
     gate: Gate,
 ) -> ASGIApp:
     """The application of one process; a worker has no surfaces."""
@@ -55,12 +65,14 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    if developer is None or inbound is None or files is None:
+    if developer is None or inbound is None or files is None or admin is None:
         return routes
-    return _front(developer, inbound, files, routes, gate)
+    return _front(developer, inbound, files, admin, routes, gate)
 
 
-def _front(developer: Endpoint, inbound: Endpoint, files: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(
+    developer: Endpoint, inbound: Endpoint, files: Endpoint, admin: Endpoint, routes: ASGIApp, gate: Gate
+) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +83,8 @@ def _front(developer: Endpoint, inbound: Endpoint, files: Endpoint, routes: ASGI
             hot = inbound
         elif path.startswith(FILES_PREFIX):
             hot = files
+        elif path == _ADMIN_PATH:
+            hot = admin
         else:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return

@@ -13,6 +13,7 @@ from outrider.dispatch import cross_tenant as queue
 from outrider.files.storage import ContentStorage
 from outrider.files.sweeping import sweep
 from outrider.runtime import cross_tenant
+from outrider.tenancy.members import cross_tenant as members
 
 MONTHS_AHEAD = 3
 _GAUGE_SECONDS = 5.0
@@ -57,6 +58,7 @@ class Maintenance:
     async def _do_chores(self) -> None:
         made = await cross_tenant.ensure_partitions(self.pool, MONTHS_AHEAD)
         await cross_tenant.delete_expired_keys(self.pool)
+        await members.delete_expired(self.pool)
         unmatched = await cross_tenant.delete_unmatched_receipts(self.pool)
         if unmatched:
             # usually of messages that somebody else sent through the same account

@@ -24,7 +24,7 @@ from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import developer_endpoint, files_endpoint, inbound_endpoint
+from outrider.runtime.surfaces import admin_endpoint, developer_endpoint, files_endpoint, inbound_endpoint
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -56,13 +56,15 @@ async def running_server(
         )
         maintenance.start()
         stack.callback(maintenance.close)
-        gate = Gate()
         is_api = role != "worker"
+        developer = developer_endpoint(runtime) if is_api else None
+        gate = Gate(on_close=developer.end_feeds if developer else None)
         app = build_app(
             runtime,
-            developer_endpoint(runtime) if is_api else None,
+            developer,
             inbound_endpoint(runtime) if is_api else None,
             files_endpoint(runtime) if is_api else None,
+            admin_endpoint(runtime) if is_api else None,
             gate,
         )
         await stack.enter_async_context(_answering(app, listening, gate))
@@ -95,7 +97,7 @@ async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> Asyn
             serving.result()  # raises why it could not begin
         yield
     finally:
-        gate.is_open = False
+        gate.close()
         server.should_exit = True
         started.cancel()
         await serving

@@ -16,6 +16,8 @@ from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
 from outrider.runtime.wiring import Runtime
+from outrider.surfaces.admin_graphql.calling import Administration
+from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
@@ -31,11 +33,33 @@ from outrider.webhooks import managing, receiving, subscriptions
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     """`POST /`."""
     return DeveloperGraphql(
-        access=DeveloperAccess(runtime.api_keys.authenticate, runtime.limits.check),
+        access=developer_access(runtime),
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
         file_url=runtime.file_links.url,
+        metrics=runtime.metrics,
+        heads=runtime.heads,
+    )
+
+
+def developer_access(runtime: Runtime) -> DeveloperAccess:
+    """The door of the developer API, whichever way it is spoken to."""
+    return DeveloperAccess(
+        runtime.api_keys.authenticate,
+        runtime.members.authenticate,
+        runtime.applications.is_open_to,
+        runtime.limits.check,
+    )
+
+
+def admin_endpoint(runtime: Runtime) -> AdminGraphql:
+    """`POST /admin/graphql`."""
+    return AdminGraphql(
+        access=AdminAccess(
+            runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
+        ),
+        administration=Administration(runtime.access, runtime.checking),
         metrics=runtime.metrics,
     )
 

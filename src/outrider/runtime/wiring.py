@@ -1,8 +1,9 @@
 """Builds the process: the only module that names concrete adapters, handlers and pools."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -21,6 +22,7 @@ from outrider.dispatch.leases import LeaseLimits
 from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
+from outrider.events.heads import LogHeads
 from outrider.events.logs.creating import LoggingContext
 from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
@@ -50,6 +52,8 @@ from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.members.context import AccessContext, open_access
+from outrider.tenancy.members.directory import MemberDirectory
 from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
@@ -73,12 +77,15 @@ class Runtime:
     listener: Listener
     api_keys: ApiKeyDirectory
     limits: RateLimits
+    members: MemberDirectory
+    access: AccessContext
     applications: ApplicationDirectory
     connections: ConnectionDirectory
     subscriptions: SubscriptionDirectory
     appender: Appender
     dispatcher: Dispatcher
     waiters: Waiters
+    heads: LogHeads
     tenancy: TenancyContext
     checking: CheckingContext
     sending: SendingContext
@@ -95,12 +102,14 @@ class Runtime:
         await self.listener.start()
         self.appender.start()
         self.waiters.start()
+        self.heads.start()
         await self.dispatcher.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
+        await self.heads.close()
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
@@ -126,8 +135,8 @@ async def open_runtime(
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
-    waiters = Waiters(database.system)
-    hub = _Hub(process_id := ids.new(), waiters)
+    waiters, heads = Waiters(database.system), LogHeads(database.system)
+    hub = _Hub(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
@@ -188,15 +197,18 @@ async def open_runtime(
         ),
     )
     hub.dispatcher = dispatcher
-    api_keys = ApiKeyDirectory(database, ids)
-    listener = Listener(dsn).on(APPENDED, hub.heard)
+    api_keys, access, members = _credentials(tenancy)
+    listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
     _follow(
         listener,
-        api_keys,
-        applications,
-        connections,
-        subscription_directory,
-        schemas := EventSchemaDirectory(database),
+        {
+            Changed.API_KEY: api_keys,
+            Changed.MEMBER: members,
+            Changed.APPLICATION: applications,
+            Changed.CONNECTION: connections,
+            Changed.SUBSCRIPTION: subscription_directory,
+            Changed.EVENT_SCHEMAS: (schemas := EventSchemaDirectory(database)),
+        },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
@@ -214,12 +226,15 @@ async def open_runtime(
         listener=listener,
         api_keys=api_keys,
         limits=RateLimits(database.system, ids.now),
+        members=members,
+        access=access,
         applications=applications,
         connections=connections,
         subscriptions=subscription_directory,
         appender=appender,
         dispatcher=dispatcher,
         waiters=waiters,
+        heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
@@ -248,14 +263,16 @@ async def _opened_database(dsn: str, sealer: Sealer) -> Database:
 class _Hub:
     """Tells the parts of this process of each commit, and other processes that there was one."""
 
-    def __init__(self, process_id: UUID, waiters: Waiters) -> None:
+    def __init__(self, process_id: UUID, waiters: Waiters, heads: LogHeads) -> None:
         self._name = str(process_id)
         self._waiters = waiters
+        self._heads = heads
         self.dispatcher: Dispatcher | None = None
 
     def on_flushed(self, flushed: Flushed) -> None:
         """A commit of this process."""
         self._waiters.on_flushed(flushed)
+        self._heads.on_flushed(flushed)
         if self.dispatcher is not None:
             self.dispatcher.on_flushed(flushed)
 
@@ -268,7 +285,10 @@ class _Hub:
     def heard(self, payload: str) -> None:
         """A commit of some process, possibly this one."""
         name, _, position = payload.partition(" ")
-        if name != self._name and self.dispatcher is not None and position.isdigit():
+        if name == self._name:
+            return
+        self._heads.look()
+        if self.dispatcher is not None and position.isdigit():
             self.dispatcher.on_appended_elsewhere(int(position))
 
 
@@ -319,29 +339,23 @@ def _logging(database: Database, ids: IdClock, disk: DiskWatch, metrics: Metrics
     return LoggingContext(Batcher("logs", write), ids, disk.may_accept_new_facts)
 
 
-def _follow(
-    listener: Listener,
-    api_keys: ApiKeyDirectory,
-    applications: ApplicationDirectory,
-    connections: ConnectionDirectory,
-    subscription_directory: SubscriptionDirectory,
-    schemas: EventSchemaDirectory,
-) -> None:
-    def clear() -> None:
-        api_keys.clear()
-        applications.clear()
-        connections.clear()
-        subscription_directory.clear()
-        schemas.clear()
+def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContext, MemberDirectory]:
+    """Who keys and access tokens belong to."""
+    database, ids, access = tenancy.database, tenancy.ids, open_access(tenancy)
+    return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
 
-    follow_changes(
-        listener,
-        {
-            Changed.API_KEY: api_keys.forget,
-            Changed.APPLICATION: applications.forget,
-            Changed.CONNECTION: connections.forget,
-            Changed.SUBSCRIPTION: subscription_directory.forget,
-            Changed.EVENT_SCHEMAS: schemas.forget,
-        },
-        clear,
-    )
+
+class _Directory(Protocol):
+    """What is kept in memory of one kind of settings."""
+
+    def forget(self, changed_id: UUID, /) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+def _follow(listener: Listener, directories: Mapping[Changed, _Directory]) -> None:
+    def clear() -> None:
+        for directory in directories.values():
+            directory.clear()
+
+    follow_changes(listener, {kind: directory.forget for kind, directory in directories.items()}, clear)

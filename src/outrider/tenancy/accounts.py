@@ -17,7 +17,7 @@ from outrider.core.sealing import Sealer
 from outrider.platforms.base import Channel, JsonObject, Manifest
 from outrider.platforms.config import MASK, CheckedConfig, check_config, masked_config, opened_config
 from outrider.platforms.registry import Registry, default_provider
-from outrider.tenancy.actors import Actor, Environment
+from outrider.tenancy.actors import Configuring, Environment
 from outrider.tenancy.context import TenancyContext
 from outrider.tenancy.queries import AccountInsert
 
@@ -34,7 +34,7 @@ class NewAccount:
 
 def prepare_account(
     context: TenancyContext,
-    actor: Actor,
+    actor: Configuring,
     *,
     channel: Channel,
     provider: str | None,
@@ -85,7 +85,7 @@ class ChangedConfig:
 
 def change_config(
     context: TenancyContext,
-    actor: Actor,
+    actor: Configuring,
     *,
     provider: str,
     account_id: UUID,
@@ -114,14 +114,14 @@ def change_config(
     )
 
 
-def require_reachable(actor: Actor, provider: str) -> None:
+def require_reachable(actor: Configuring, provider: str) -> None:
     """Raise `Forbidden` where a test key would reach a real provider."""
     if actor.environment is Environment.TEST and provider != SANDBOX:
         raise Forbidden("A test key only reaches connections of the provider sandbox.")
 
 
 def _stored(
-    context: TenancyContext, actor: Actor, account_id: UUID, checked: CheckedConfig
+    context: TenancyContext, actor: Configuring, account_id: UUID, checked: CheckedConfig
 ) -> tuple[str, bytes]:
     shown = orjson.dumps(masked_config(checked)).decode()
     sealed = context.sealer.seal(

@@ -6,7 +6,8 @@ after `caching.HARD_SECONDS` if it never does.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from outrider.core.database.faults import faults_as_unavailable
@@ -15,7 +16,7 @@ from outrider.core.errors import NotFound, Unauthorized, ValidationError
 from outrider.core.hashing import hash_secret, new_token
 from outrider.core.ids import IdClock
 from outrider.tenancy import queries
-from outrider.tenancy.actors import Actor, Environment, Scope
+from outrider.tenancy.actors import Actor, Author, Environment, Scope
 from outrider.tenancy.caching import LookupCache
 from outrider.tenancy.context import (
     Changed,
@@ -30,6 +31,7 @@ from outrider.tenancy.naming import checked_name
 _PREFIXES = tuple(f"otr_{environment}_" for environment in Environment)
 _SHORTEST_TOKEN = 40
 _LONGEST_TOKEN = 128
+LONGEST_OVERLAP: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class ApiKey:
     id: UUID
     application_id: UUID
     name: str
+    environment: Environment
     masked_token: str
     scopes: Sequence[str]
     created_at: datetime
@@ -66,24 +69,17 @@ class ApiKey:
 
 
 async def create_api_key(
-    context: TenancyContext, organisation_id: UUID, new: NewApiKey, *, is_replacing: bool = False
+    context: TenancyContext,
+    organisation_id: UUID,
+    new: NewApiKey,
+    *,
+    is_replacing: bool = False,
+    by: Author | None = None,
 ) -> CreatedApiKey:
     """Create a key of an application; `is_replacing` revokes its older keys of the same name."""
-    name = checked_name(new.name)
-    scopes = _checked_scopes(new.scopes)
     if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
         raise ValidationError("expires_at must lie in the future.", field="expires_at")
-    token = f"otr_{new.environment}_{new_token()}"
-    key = queries.ApiKeyInsert(
-        application_id=new.application_id,
-        id=context.ids.new(),
-        name=name,
-        environment=new.environment,
-        secret_hash=hash_secret(token),
-        hint=token[-4:],
-        scopes=scopes,
-        expires_at=new.expires_at,
-    )
+    key, token = _made(context, new)
     async with settings_transaction(context, organisation_id) as connection:
         replaced = await _revoke_namesakes(connection, organisation_id, key) if is_replacing else []
         if await queries.insert_api_key(connection, organisation_id, key) is None:
@@ -91,12 +87,47 @@ async def create_api_key(
         payload: dict[str, object] = {
             "api_key_id": key.id,
             "application_id": key.application_id,
-            "name": name,
+            "name": key.name,
             "environment": key.environment,
-            "scopes": scopes,
+            "scopes": key.scopes,
             "replaced": replaced,
         }
-        await append_audit(context, connection, organisation_id, "system.api_key.created", payload, by=None)
+        await append_audit(context, connection, organisation_id, "system.api_key.created", payload, by=by)
+    return CreatedApiKey(key.id, token)
+
+
+async def rotate_api_key(
+    context: TenancyContext,
+    organisation_id: UUID,
+    key_id: UUID,
+    *,
+    overlap: timedelta,
+    by: Author | None = None,
+) -> CreatedApiKey:
+    """Give a key a successor that may do the same; the old one works until the overlap ends."""
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise ValidationError("The overlap must have 0 to 10080 minutes.", field="overlapMinutes")
+    async with settings_transaction(context, organisation_id) as connection:
+        old = await queries.lock_api_key(connection, organisation_id, key_id)
+        if old is None:
+            raise _missing(key_id)
+        now = context.ids.now()
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise ValidationError("The key is used no more: it was revoked, or has expired.", field="id")
+        new = NewApiKey(
+            application_id=old.application_id,
+            name=old.name,
+            scopes=old.scopes,
+            environment=Environment(old.environment),
+            expires_at=old.expires_at,
+        )
+        key, token = _made(context, new)
+        if await queries.insert_api_key(connection, organisation_id, key) is None:
+            raise _missing(key_id)
+        await queries.end_api_key(connection, organisation_id, key_id, now + overlap)
+        await tell_change(connection, Changed.API_KEY, key_id)
+        payload = {"api_key_id": key.id, "replaced": [key_id], "replaced_until": now + overlap}
+        await append_audit(context, connection, organisation_id, "system.api_key.rotated", payload, by=by)
     return CreatedApiKey(key.id, token)
 
 
@@ -109,6 +140,7 @@ async def list_api_keys(context: TenancyContext, organisation_id: UUID) -> list[
             id=row.id,
             application_id=row.application_id,
             name=row.name,
+            environment=Environment(row.environment),
             masked_token=f"otr_{row.environment}_…{row.hint}",
             scopes=row.scopes,
             created_at=row.created_at,
@@ -119,14 +151,36 @@ async def list_api_keys(context: TenancyContext, organisation_id: UUID) -> list[
     ]
 
 
-async def revoke_api_key(context: TenancyContext, organisation_id: UUID, key_id: UUID) -> None:
+async def revoke_api_key(
+    context: TenancyContext, organisation_id: UUID, key_id: UUID, *, by: Author | None = None
+) -> None:
     """Refuse a key from now on, in every process."""
     async with settings_transaction(context, organisation_id) as connection:
         if not await queries.revoke_api_key(connection, organisation_id, key_id):
-            raise NotFound(resource_type="ApiKey", resource_id=str(key_id))
+            raise _missing(key_id)
         await tell_change(connection, Changed.API_KEY, key_id)
         payload = {"api_key_id": key_id}
-        await append_audit(context, connection, organisation_id, "system.api_key.revoked", payload, by=None)
+        await append_audit(context, connection, organisation_id, "system.api_key.revoked", payload, by=by)
+
+
+def _made(context: TenancyContext, new: NewApiKey) -> tuple[queries.ApiKeyInsert, str]:
+    """A key ready to be stored, and its token."""
+    token = f"otr_{new.environment}_{new_token()}"
+    key = queries.ApiKeyInsert(
+        application_id=new.application_id,
+        id=context.ids.new(),
+        name=checked_name(new.name),
+        environment=new.environment,
+        secret_hash=hash_secret(token),
+        hint=token[-4:],
+        scopes=_checked_scopes(new.scopes),
+        expires_at=new.expires_at,
+    )
+    return key, token
+
+
+def _missing(key_id: UUID) -> NotFound:
+    return NotFound("API key not found.", resource_type="ApiKey", resource_id=str(key_id))
 
 
 async def _revoke_namesakes(

@@ -1,4 +1,4 @@
-"""Applications' settings as receiving needs them: in memory, never older than the cache's limit."""
+"""Applications as requests need them: in memory, never older than the cache's limit."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,6 +13,8 @@ from outrider.tenancy.cross_tenant import select_application_config
 @dataclass(frozen=True, slots=True)
 class _Entry:
     application_id: UUID
+    organisation_id: UUID
+    is_open: bool
     settings: ApplicationSettings
 
 
@@ -28,6 +30,11 @@ class ApplicationDirectory:
         entry = await self._cache.get(application_id)
         return entry.settings if entry else DEFAULT_SETTINGS
 
+    async def is_open_to(self, organisation_id: UUID, application_id: UUID) -> bool:
+        """Tell whether an organisation has this application, and has not archived it."""
+        entry = await self._cache.get(application_id)
+        return entry is not None and entry.is_open and entry.organisation_id == organisation_id
+
     def forget(self, application_id: UUID) -> None:
         """Look an application up anew when it is used next."""
         self._cache.forget(lambda entry: entry.application_id == application_id)
@@ -39,4 +46,6 @@ class ApplicationDirectory:
     async def _load(self, application_id: UUID) -> _Entry | None:
         with faults_as_unavailable():
             row = await select_application_config(self._database.system, application_id)
-        return _Entry(row[0], read_settings(row[1])) if row else None
+        if row is None:
+            return None
+        return _Entry(row.id, row.organisation_id, row.is_open, read_settings(row.config))

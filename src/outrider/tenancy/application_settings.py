@@ -134,6 +134,11 @@ def checked_config(config: object) -> dict[str, str | None]:
     return checked
 
 
+def new_config(config: object) -> dict[str, str]:
+    """Give the config of a new application, or refuse it."""
+    return {name: value for name, value in checked_config(config).items() if value is not None}
+
+
 def _merged(stored: str, wanted: Mapping[str, str | None]) -> str:
     config = cast("dict[str, object]", orjson.loads(stored)) | dict(wanted)
     return orjson.dumps({name: value for name, value in config.items() if value is not None}).decode()

@@ -4,11 +4,20 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import NotFound, ResourceExists
 from outrider.tenancy import cross_tenant, queries
-from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
+from outrider.tenancy.actors import Author
+from outrider.tenancy.application_settings import new_config
+from outrider.tenancy.context import (
+    Changed,
+    TenancyContext,
+    append_audit,
+    settings_transaction,
+    tell_change,
+)
 from outrider.tenancy.naming import checked_name, checked_slug, slug_of
 
 
@@ -22,26 +31,66 @@ class Application:
 
 
 async def create_application(
-    context: TenancyContext, organisation_id: UUID, name: str, slug: str | None = None
+    context: TenancyContext,
+    organisation_id: UUID,
+    name: str,
+    slug: str | None = None,
+    *,
+    config: object = None,
+    by: Author | None = None,
 ) -> Application:
     """Create an application; without a slug it gets one made of its name."""
     name = checked_name(name)
+    settings = new_config(config)
     slug = slug_of(name) if slug is None else checked_slug(slug)
     created = Application(context.ids.new(), slug, name)
     try:
         async with settings_transaction(context, organisation_id) as connection:
             await queries.insert_application(
-                connection, organisation_id, created.id, kind="application", slug=slug, name=name
+                connection,
+                organisation_id,
+                created.id,
+                kind="application",
+                slug=slug,
+                name=name,
+                config=orjson.dumps(settings).decode(),
             )
-            payload = {"application_id": created.id, "name": name, "slug": slug}
+            payload = {"application_id": created.id, "name": name, "slug": slug, "config": settings}
             await append_audit(
-                context, connection, organisation_id, "system.application.created", payload, by=None
+                context, connection, organisation_id, "system.application.created", payload, by=by
             )
     except asyncpg.UniqueViolationError:
         raise ResourceExists(f"An application with the slug {slug!r} exists already.", slug=slug) from None
     except asyncpg.ForeignKeyViolationError:
         raise NotFound(resource_type="Organisation", resource_id=str(organisation_id)) from None
     return created
+
+
+async def archive_application(
+    context: TenancyContext, organisation_id: UUID, application_id: UUID, *, by: Author | None = None
+) -> None:
+    """Put an application away: its keys and connections stop, its slug is free, its data stays."""
+    async with settings_transaction(context, organisation_id) as connection:
+        row = await queries.select_application_config(
+            connection, organisation_id, application_id, is_locked=True
+        )
+        if row is None:
+            raise missing_application(application_id)
+        stopped = await queries.archive_application(connection, organisation_id, application_id)
+        await tell_change(connection, Changed.APPLICATION, application_id)
+        for key_id in stopped.api_keys:
+            await tell_change(connection, Changed.API_KEY, key_id)
+        for connection_id in stopped.connections:
+            await tell_change(connection, Changed.CONNECTION, connection_id)
+        payload = {"application_id": application_id, "name": row.name, "slug": row.slug}
+        await append_audit(
+            context, connection, organisation_id, "system.application.archived", payload, by=by
+        )
+
+
+def missing_application(application_id: UUID) -> NotFound:
+    """What an application that is missing, archived or foreign answers."""
+    return NotFound("Application not found.", resource_type="Application", resource_id=str(application_id))
 
 
 async def find_application(context: TenancyContext, organisation_id: UUID, slug: str) -> Application | None:

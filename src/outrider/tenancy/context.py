@@ -18,7 +18,7 @@ from outrider.core.ids import IdClock
 from outrider.core.sealing import Sealer
 from outrider.platforms.registry import Registry
 from outrider.tenancy import queries
-from outrider.tenancy.actors import Actor
+from outrider.tenancy.actors import Author
 
 CHANGES = "outrider_settings"
 """The channel on which every process hears what changed: `<kind> <id>`."""
@@ -31,6 +31,7 @@ class Changed(StrEnum):
     APPLICATION = "application"
     CONNECTION = "connection"
     SUBSCRIPTION = "subscription"
+    MEMBER = "member"
     EVENT_SCHEMAS = "event_schemas"
     """Of the application whose id it is told with."""
 
@@ -70,12 +71,12 @@ async def append_audit(
     event_type: str,
     payload: Mapping[str, object],
     *,
-    by: Actor | None,
+    by: Author | None,
 ) -> None:
     """Append who did what to the organisation's log; the last statement before the commit.
 
     `by` is None for the operator at the command line.
     """
-    author = {"type": "operator"} if by is None else {"type": "api_key", "id": by.key_id}
+    author = {"type": "operator"} if by is None else by.told_as
     text = orjson.dumps({**payload, "by": author}, default=str).decode()
     await queries.append_audit(connection, organisation_id, event_type, text, context.ids.new())

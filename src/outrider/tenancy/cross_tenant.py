@@ -13,6 +13,7 @@ from outrider.core.database.pools import Pool
 SELECT_ACTIVE_KEY = """
 select k.organisation_id, k.application_id, k.id, k.scopes, k.environment, k.expires_at, o.tier
 from api_keys k join organisations o on o.id = k.organisation_id
+join applications a on a.organisation_id = k.organisation_id and a.id = k.application_id and a.archived_at is null
 where k.secret_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 """
 # One call counts for all keys, of any tenants, whose requests came at the same time.
@@ -53,11 +54,15 @@ SELECT_ORGANISATIONS = "select id, name from organisations order by created_at, 
 # Settings of any tenant may be sealed with a master key that is gone: the doctor compares.
 SELECT_SEALING_KEYS = """
 select distinct substring(sealed from 2 for 4) as key_id
-from (select sealed_config from accounts union all select sealed_secret from subscriptions) as s(sealed)
+from (select sealed_config from accounts where deleted_at is null union all select sealed_secret from subscriptions
+  union all select sealed_key from signing_keys) as s(sealed)
 """
-# Receiving knows the application, not its organisation.
-SELECT_APPLICATION_CONFIG = "select id, config::text as config from applications where id = $1"
-SELECT_APPLICATION_OWNER = "select organisation_id from applications where id = $1"
+# Receiving, and whoever names an application in a header, knows it, not its organisation.
+SELECT_APPLICATION_CONFIG = """
+select id, organisation_id, config::text as config, kind = 'application' and archived_at is null as is_open
+from applications where id = $1
+"""
+SELECT_APPLICATION_OWNER = "select organisation_id from applications where id = $1 and archived_at is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,16 @@ class WebhookRow:
     account_id: UUID
     secret_hash: bytes = field(repr=False)
     connection: ConnectionRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationConfigRow:
+    """An application's config, JSON text; not `is_open`: archived, or the hidden one."""
+
+    id: UUID
+    organisation_id: UUID
+    config: str
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +187,10 @@ async def select_application_owner(pool: Pool, application_id: UUID) -> UUID | N
     return await pool.fetchval(SELECT_APPLICATION_OWNER, application_id)
 
 
-async def select_application_config(pool: Pool, application_id: UUID) -> tuple[UUID, str] | None:
-    """Find an application's config, JSON text."""
+async def select_application_config(pool: Pool, application_id: UUID) -> ApplicationConfigRow | None:
+    """Find an application's config."""
     row = await pool.fetchrow(SELECT_APPLICATION_CONFIG, application_id)
-    return (row["id"], row["config"]) if row else None
+    return ApplicationConfigRow(**row) if row else None
 
 
 def _connection_row(row: asyncpg.Record) -> ConnectionRow:

@@ -6,7 +6,7 @@ from uuid import UUID
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import NotFound, ValidationError
 from outrider.tenancy import cross_tenant, queries
-from outrider.tenancy.actors import Actor
+from outrider.tenancy.actors import Author
 from outrider.tenancy.context import (
     Changed,
     TenancyContext,
@@ -14,6 +14,7 @@ from outrider.tenancy.context import (
     settings_transaction,
     tell_change,
 )
+from outrider.tenancy.members.queries import select_members
 from outrider.tenancy.naming import checked_name
 from outrider.tenancy.tiers import TIERS, UNLIMITED
 
@@ -47,7 +48,7 @@ async def find_organisations(
 
 
 async def change_tier(
-    context: TenancyContext, organisation_id: UUID, tier: str, *, by: Actor | None = None
+    context: TenancyContext, organisation_id: UUID, tier: str, *, by: Author | None = None
 ) -> None:
     """Limit an organisation's keys by another tier; processes hear of it at once."""
     allowed = (*TIERS, UNLIMITED)
@@ -59,6 +60,8 @@ async def change_tier(
         for key in await queries.select_api_keys(connection, organisation_id):
             if key.revoked_at is None:
                 await tell_change(connection, Changed.API_KEY, key.id)
+        for member in await select_members(connection, organisation_id):
+            await tell_change(connection, Changed.MEMBER, member.id)
         payload = {"organisation_id": organisation_id, "tier": tier}
         await append_audit(
             context, connection, organisation_id, "system.organisation.tier_changed", payload, by=by

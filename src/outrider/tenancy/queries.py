@@ -12,18 +12,29 @@ APPEND_AUDIT = "select append_audit($1, $2, $3, $4)"
 INSERT_ORGANISATION = "insert into organisations (id, name, tier) values ($1, $2, $3)"
 UPDATE_TIER = "update organisations set tier = $2 where id = $1 returning id"
 INSERT_APPLICATION = """
-insert into applications (organisation_id, id, kind, slug, name) values ($1, $2, $3, $4, $5)
+insert into applications (organisation_id, id, kind, slug, name, config) values ($1, $2, $3, $4, $5, $6::json)
 """
 SELECT_APPLICATION = """
 select id, slug, name from applications where organisation_id = $1 and slug = $2 and kind = 'application'
 """
 LOCK_APPLICATION = """
 select id, slug, name, config::text as config, created_at from applications
-where organisation_id = $1 and id = $2 and kind = 'application' for update
+where organisation_id = $1 and id = $2 and kind = 'application' and archived_at is null for update
 """
 SELECT_APPLICATION_CONFIG = """
 select id, slug, name, config::text as config, created_at from applications
-where organisation_id = $1 and id = $2 and kind = 'application'
+where organisation_id = $1 and id = $2 and kind = 'application' and archived_at is null
+"""
+# Its slug is free again.
+ARCHIVE_APPLICATION = """
+update applications set archived_at = now(), slug = id::text where organisation_id = $1 and id = $2
+"""
+SELECT_KEYS_IN_USE = """
+select id from api_keys where organisation_id = $1 and application_id = $2 and revoked_at is null
+"""
+STOP_CONNECTIONS = """
+update connections set status = 'disabled'
+where organisation_id = $1 and application_id = $2 and status = 'active' returning id
 """
 UPDATE_APPLICATION = (
     "update applications set name = $3, config = $4::json where organisation_id = $1 and id = $2"
@@ -32,12 +43,19 @@ INSERT_API_KEY = """
 insert into api_keys (organisation_id, application_id, id, kind, name, environment, secret_hash, hint, scopes,
   expires_at)
 select a.organisation_id, a.id, $3, 'developer', $4, $5, $6, $7, $8, $9 from applications a
-where a.organisation_id = $1 and a.id = $2 and a.kind = 'application'
+where a.organisation_id = $1 and a.id = $2 and a.kind = 'application' and a.archived_at is null
 returning created_at
 """
 SELECT_API_KEYS = """
 select id, application_id, name, environment, hint, scopes, created_at, expires_at, revoked_at
 from api_keys where organisation_id = $1 order by created_at, id
+"""
+LOCK_API_KEY = """
+select id, application_id, name, environment, hint, scopes, created_at, expires_at, revoked_at
+from api_keys where organisation_id = $1 and id = $2 for update
+"""
+END_API_KEY = """
+update api_keys set expires_at = least(expires_at, $3) where organisation_id = $1 and id = $2
 """
 REVOKE_API_KEY = """
 update api_keys set revoked_at = coalesce(revoked_at, now()) where organisation_id = $1 and id = $2 returning id
@@ -51,7 +69,10 @@ insert into accounts (organisation_id, id, provider, channel, identifier, config
   webhook_secret_hash)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-SELECT_ACCOUNT = "select provider, channel, webhook_id from accounts where organisation_id = $1 and id = $2"
+SELECT_ACCOUNT = """
+select provider, channel, webhook_id from accounts where organisation_id = $1 and id = $2 and deleted_at is null
+for share
+"""
 INSERT_CONNECTION = """
 insert into connections (organisation_id, application_id, id, account_id, identifier, name, channel, provider,
   in_doubt_policy, system_platform_user_id)
@@ -79,6 +100,14 @@ class ConfiguredRow:
     name: str
     config: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedRows:
+    """What stopped with an application."""
+
+    api_keys: Sequence[UUID]
+    connections: Sequence[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +196,25 @@ async def update_tier(connection: Connection, organisation_id: UUID, tier: str) 
 
 
 async def insert_application(
-    connection: Connection, organisation_id: UUID, application_id: UUID, *, kind: str, slug: str, name: str
+    connection: Connection,
+    organisation_id: UUID,
+    application_id: UUID,
+    *,
+    kind: str,
+    slug: str,
+    name: str,
+    config: str = "{}",
 ) -> None:
-    await connection.execute(INSERT_APPLICATION, organisation_id, application_id, kind, slug, name)
+    await connection.execute(INSERT_APPLICATION, organisation_id, application_id, kind, slug, name, config)
+
+
+async def archive_application(
+    connection: Connection, organisation_id: UUID, application_id: UUID
+) -> StoppedRows:
+    await connection.execute(ARCHIVE_APPLICATION, organisation_id, application_id)
+    keys = await connection.fetch(SELECT_KEYS_IN_USE, organisation_id, application_id)
+    connections = await connection.fetch(STOP_CONNECTIONS, organisation_id, application_id)
+    return StoppedRows([row["id"] for row in keys], [row["id"] for row in connections])
 
 
 async def select_application(
@@ -212,6 +257,19 @@ async def insert_api_key(connection: Connection, organisation_id: UUID, key: Api
 
 async def select_api_keys(connection: Connection, organisation_id: UUID) -> list[ApiKeyRow]:
     return [ApiKeyRow(**row) for row in await connection.fetch(SELECT_API_KEYS, organisation_id)]
+
+
+async def lock_api_key(connection: Connection, organisation_id: UUID, key_id: UUID) -> ApiKeyRow | None:
+    """Find a key and hold it until this transaction ends."""
+    row = await connection.fetchrow(LOCK_API_KEY, organisation_id, key_id)
+    return ApiKeyRow(**row) if row else None
+
+
+async def end_api_key(
+    connection: Connection, organisation_id: UUID, key_id: UUID, expires_at: datetime
+) -> None:
+    """Let a key expire then, unless it does so earlier."""
+    await connection.execute(END_API_KEY, organisation_id, key_id, expires_at)
 
 
 async def revoke_api_key(connection: Connection, organisation_id: UUID, key_id: UUID) -> bool:

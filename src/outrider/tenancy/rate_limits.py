@@ -1,4 +1,4 @@
-"""Rate limits of API keys: so many requests in a clock minute, and so many in any one second, by tier.
+"""Rate limits of API keys and members: so many requests in a clock minute, and so many in any one second, by tier.
 
 Counting is shared by all processes and exact: what comes while one count is on its way is counted together by the
 next, so a busy key costs one statement for many requests. The unlimited tier is not counted and asks nobody.
@@ -16,7 +16,7 @@ from uuid import UUID
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Pool
 from outrider.core.errors import RateLimited
-from outrider.tenancy.actors import Actor
+from outrider.tenancy.actors import Counted
 from outrider.tenancy.cross_tenant import TakenRow, take_requests
 from outrider.tenancy.tiers import TIERS, Tier
 
@@ -76,14 +76,15 @@ class RateLimits:
         self._counting: asyncio.Task[None] | None = None
         self._unlimited = LimitState(SHOWN_UNLIMITED, SHOWN_UNLIMITED, 0)
 
-    async def check(self, actor: Actor) -> LimitState:
+    async def check(self, caller: Counted) -> LimitState:
         """Count one request; raises `RateExceeded` if it is one too many, `Unavailable` if nobody can count."""
-        tier = TIERS.get(actor.tier)
+        tier = TIERS.get(caller.tier)
         if tier is None:
             return self._uncounted()
-        self._refuse_if_spent(actor.key_id, tier)
+        counted_as = caller.counted_as
+        self._refuse_if_spent(counted_as, tier)
         future: asyncio.Future[LimitState] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(actor.key_id, _Waiting(tier, []))
+        waiting = self._waiting.setdefault(counted_as, _Waiting(tier, []))
         waiting.tier = tier
         waiting.futures.append(future)
         if self._counting is None:

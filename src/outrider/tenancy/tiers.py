@@ -1,4 +1,4 @@
-"""The tiers of organisations: how many requests each of their API keys may make."""
+"""The tiers of organisations: how many requests each of their API keys and members may make."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

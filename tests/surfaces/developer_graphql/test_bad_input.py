@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outrider.surfaces.developer_graphql import limits
+from outrider.surfaces import graphql_limits as limits
 from tests.surfaces.developer_graphql.door import Door
 from tests.surfaces.developer_graphql.stage import Stage
 

@@ -14,11 +14,11 @@ from outrider.events.creating import EdgeRequest, NewCustomEvent
 from outrider.events.values import NodeType
 from outrider.messaging.values import SendRequest, SendResult
 from outrider.platforms.base import Channel
-from outrider.surfaces.developer_graphql.errors import FieldRefused
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import Call
 from outrider.surfaces.developer_graphql.schema import load_schema
+from outrider.surfaces.graphql_errors import FieldRefused
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.connections import CreatedConnection, NewConnection
 from outrider.webhooks.subscriptions import CreatedSubscription, NewSubscription

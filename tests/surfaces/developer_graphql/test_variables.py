@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outrider.surfaces.developer_graphql.documents import Documents, Operation
-from outrider.surfaces.developer_graphql.errors import RequestRefused
+from outrider.surfaces.graphql_errors import RequestRefused
 
 _DOCUMENTS = Documents()
 _SEND = _DOCUMENTS.operation(

@@ -22,10 +22,10 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from outrider.surfaces.developer_graphql import limits
-from outrider.surfaces.developer_graphql.errors import RequestRefused, refusal
+from outrider.surfaces import graphql_limits as limits
 from outrider.surfaces.developer_graphql.kinds import Kind, Read, Unread, reader, variable_kind
 from outrider.surfaces.developer_graphql.schema import SCHEMA
+from outrider.surfaces.graphql_errors import RequestRefused, refusal
 
 _MOST_ERRORS: Final = 10
 _MOST_DOCUMENTS: Final = 1_000
@@ -54,6 +54,11 @@ class Operation:
     def is_mutation(self) -> bool:
         """Whether it may change something."""
         return self.node.operation is OperationType.MUTATION
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is answered again and again."""
+        return self.node.operation is OperationType.SUBSCRIPTION
 
     def coerce(self, given: Mapping[str, object]) -> "Variables":
         """Read the request's variables, or raise `RequestRefused`."""
@@ -204,7 +209,7 @@ def _shapes(node: OperationDefinitionNode, switches: frozenset[str]) -> tuple[tu
         name, kind = definition.variable.name.value, variable_kind(definition)
         if name in switches:
             shapes.append((name, bool))
-        elif node.operation is OperationType.QUERY or not kind.holds_objects:
+        elif node.operation is not OperationType.MUTATION or not kind.holds_objects:
             # The arguments of a mutation are read at each request: only what it then selects is compiled.
             shapes.append((name, _shape(kind)))
     return tuple(shapes)

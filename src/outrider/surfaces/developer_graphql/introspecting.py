@@ -15,11 +15,11 @@ from graphql import (
 from graphql.execution import ExecutionResult
 
 from outrider.surfaces.developer_graphql.documents import Operation
-from outrider.surfaces.developer_graphql.errors import RequestRefused
 from outrider.surfaces.developer_graphql.kinds import variable_kind
 from outrider.surfaces.developer_graphql.queries.pages import Piece
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.surfaces.developer_graphql.selections import Selected
+from outrider.surfaces.graphql_errors import RequestRefused
 
 # What introspection takes arguments of; such values pass coercion twice unchanged.
 _SIMPLE_TYPES: Final = frozenset({"Boolean", "String"})

@@ -12,7 +12,7 @@ from graphql import (
     print_schema,
 )
 
-from outrider.surfaces.developer_graphql.scalars import parse_json, parse_moment, parse_uuid
+from outrider.surfaces.graphql_scalars import parse_json, parse_moment, parse_uuid
 
 _PARSERS: Final = {"UUID": parse_uuid, "DateTime": parse_moment, "JSON": parse_json}
 

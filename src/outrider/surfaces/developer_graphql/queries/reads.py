@@ -47,11 +47,13 @@ class ReadPlan:
         found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
-        return _filled(found, call.actor.application_id, file_url) if MARK in found else found
+        return filled(found, call.actor.application_id, file_url)
 
 
-def _filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
-    """The answer with what SQL cannot make in the places that SQL has marked."""
+def filled(text: str, application_id: UUID, file_url: FileUrl) -> str:
+    """Put in what the database was not asked to make, where it has left a mark."""
+    if MARK not in text:
+        return text
 
     def made(mark: re.Match[str]) -> str:
         match Fill(mark[1]):
@@ -60,7 +62,7 @@ def _filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
             case Fill.FILE_URL:
                 return file_url(application_id, UUID(mark[2]))
 
-    return _FILLED.sub(made, found)
+    return _FILLED.sub(made, text)
 
 
 _TENANT: Final = re.compile(r"\$1\b")

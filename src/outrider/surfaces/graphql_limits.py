@@ -15,7 +15,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from outrider.surfaces.developer_graphql.errors import RequestRefused
+from outrider.surfaces.graphql_errors import RequestRefused
 
 MOST_BYTES: Final = 128 * 1024
 MOST_TOKENS: Final = 5_000

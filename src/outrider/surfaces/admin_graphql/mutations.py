@@ -1,0 +1,267 @@
+"""The mutations: what each needs, and the operation that it calls."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from outrider.core.errors import ValidationError
+from outrider.platforms.base import Channel
+from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.tenancy import administering, administering_connections, managing_accounts
+from outrider.tenancy.actors import Environment
+from outrider.tenancy.administering import AdministeredApplication
+from outrider.tenancy.api_keys import ApiKey, CreatedApiKey, NewApiKey
+from outrider.tenancy.application_settings import ApplicationChanges
+from outrider.tenancy.applications import missing_application
+from outrider.tenancy.connections import NewConnection
+from outrider.tenancy.managing_accounts import NewOwnAccount
+from outrider.tenancy.managing_connections import ConnectionChanges
+from outrider.tenancy.members import invitations, managing, signing_in
+from outrider.tenancy.members.managing import MemberChanges
+from outrider.tenancy.members.roles import Permission, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """How a mutation is carried out; without `permission` every member may, and a `public` one anybody."""
+
+    run: Callable[[Call, Arguments], Awaitable[object]]
+    permission: Permission | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWithToken:
+    """A new key, and what is told once."""
+
+    api_key: ApiKey
+    token: str
+
+    def __repr__(self) -> str:
+        return f"KeyWithToken({self.api_key!r})"
+
+
+async def _sign_in(call: Call, given: Arguments) -> object:
+    return await signing_in.sign_in(
+        call.administration.access, email=given["email"], password=given["password"], address=call.address
+    )
+
+
+async def _refresh(call: Call, given: Arguments) -> object:
+    return await signing_in.refresh(call.administration.access, given["refreshToken"])
+
+
+async def _sign_out(call: Call, _given: Arguments) -> object:
+    await signing_in.sign_out(call.administration.access, call.member)
+    return True
+
+
+async def _change_password(call: Call, given: Arguments) -> object:
+    return await signing_in.change_password(
+        call.administration.access,
+        call.member,
+        current=given["currentPassword"],
+        new=given["newPassword"],
+        address=call.address,
+    )
+
+
+async def _accept_invitation(call: Call, given: Arguments) -> object:
+    return await invitations.accept_invitation(
+        call.administration.access, token=given["token"], name=given["name"], password=given["password"]
+    )
+
+
+async def _update_organisation(call: Call, given: Arguments) -> object:
+    return await administering.rename_organisation(call.tenancy, call.member, given["name"])
+
+
+async def _invite_member(call: Call, given: Arguments) -> object:
+    role = Role[given["role"]]
+    return await invitations.invite_member(call.tenancy, call.member, email=given["email"], role=role)
+
+
+async def _revoke_invitation(call: Call, given: Arguments) -> object:
+    await invitations.revoke_invitation(call.tenancy, call.member, given["id"])
+    return True
+
+
+async def _update_member(call: Call, given: Arguments) -> object:
+    role, status = given.get("role"), given.get("status")
+    changes = MemberChanges(
+        name=given.get("name"),
+        role=Role[role] if role else None,
+        status=status.lower() if status else None,
+    )
+    return await managing.update_member(
+        call.tenancy, call.member.organisation_id, given["id"], changes, by=call.member
+    )
+
+
+async def _remove_member(call: Call, given: Arguments) -> object:
+    return await managing.remove_member(
+        call.tenancy, call.member.organisation_id, given["id"], by=call.member
+    )
+
+
+async def _create_application(call: Call, given: Arguments) -> object:
+    application_id = await administering.create_application(
+        call.tenancy,
+        call.member,
+        name=given["name"],
+        slug=given.get("slug"),
+        config=given.get("config"),
+    )
+    return await _application(call, application_id)
+
+
+async def _update_application(call: Call, given: Arguments) -> object:
+    changes = ApplicationChanges(name=given.get("name"), config=given.get("config"))
+    await administering.change_application(call.tenancy, call.member, given["id"], changes)
+    return await _application(call, given["id"])
+
+
+async def _delete_application(call: Call, given: Arguments) -> object:
+    await administering.archive_application(call.tenancy, call.member, given["id"])
+    return await _application(call, given["id"])
+
+
+async def _create_api_key(call: Call, given: Arguments) -> object:
+    new = NewApiKey(
+        application_id=given["applicationId"],
+        name=given["name"],
+        scopes=given["scopes"],
+        environment=Environment[given.get("environment") or Environment.LIVE.name],
+        expires_at=given.get("expiresAt"),
+    )
+    return await _with_token(call, await administering.create_api_key(call.tenancy, call.member, new))
+
+
+async def _rotate_api_key(call: Call, given: Arguments) -> object:
+    minutes = given.get("overlapMinutes")
+    if minutes is None:
+        raise ValidationError("overlapMinutes must not be null.", field="overlapMinutes")
+    created = await administering.rotate_api_key(
+        call.tenancy, call.member, given["id"], timedelta(minutes=minutes)
+    )
+    return await _with_token(call, created)
+
+
+async def _revoke_api_key(call: Call, given: Arguments) -> object:
+    await administering.revoke_api_key(call.tenancy, call.member, given["id"])
+    return await _api_key(call, given["id"])
+
+
+async def _create_account(call: Call, given: Arguments) -> object:
+    new = NewOwnAccount(
+        channel=Channel[given["platformName"]],
+        provider=given.get("provider"),
+        identifier=given.get("identifier"),
+        config=given.get("config"),
+    )
+    return await managing_accounts.create_account(call.tenancy, call.member, new)
+
+
+async def _update_account(call: Call, given: Arguments) -> object:
+    return await managing_accounts.update_account(
+        call.tenancy,
+        call.member,
+        given["id"],
+        identifier=given.get("identifier"),
+        config=given.get("config"),
+    )
+
+
+async def _delete_account(call: Call, given: Arguments) -> object:
+    return await managing_accounts.delete_account(call.tenancy, call.member, given["id"])
+
+
+async def _create_connection(call: Call, given: Arguments) -> object:
+    new = NewConnection(
+        channel=Channel[given["platformName"]],
+        name=given["name"],
+        provider=given.get("provider"),
+        identifier=given.get("identifier"),
+        account_id=given.get("accountId"),
+        config=given.get("config"),
+        in_doubt_policy=(given.get("inDoubtPolicy") or "RETRY").lower(),
+    )
+    created = await administering_connections.connect(call.tenancy, call.member, given["applicationId"], new)
+    view = await administering_connections.get_connection(call.tenancy, call.member, created.id)
+    return replace(view, webhook_url=created.webhook_url or view.webhook_url)
+
+
+async def _update_connection(call: Call, given: Arguments) -> object:
+    policy, status = given.get("inDoubtPolicy"), given.get("status")
+    changes = ConnectionChanges(
+        name=given.get("name"),
+        config=given.get("config"),
+        in_doubt_policy=policy.lower() if policy else None,
+        status=status.lower() if status else None,
+    )
+    await administering_connections.change_connection(call.tenancy, call.member, given["id"], changes)
+    return await administering_connections.get_connection(call.tenancy, call.member, given["id"])
+
+
+async def _delete_connection(call: Call, given: Arguments) -> object:
+    return await administering_connections.disconnect(call.tenancy, call.member, given["id"])
+
+
+async def _test_connection(call: Call, given: Arguments) -> object:
+    return await administering_connections.try_connection(
+        call.administration.checking, call.member, given["id"]
+    )
+
+
+async def _application(call: Call, application_id: UUID) -> AdministeredApplication:
+    for one in await call.applications():
+        if one.id == application_id:
+            return one
+    raise missing_application(application_id)
+
+
+async def _with_token(call: Call, created: CreatedApiKey) -> KeyWithToken:
+    return KeyWithToken(await _api_key(call, created.id), created.token)
+
+
+async def _api_key(call: Call, key_id: UUID) -> ApiKey:
+    return next(key for key in await call.api_keys() if key.id == key_id)
+
+
+MUTATIONS: Final[Mapping[str, Mutation]] = {
+    "signIn": Mutation(_sign_in, public=True),
+    "refresh": Mutation(_refresh, public=True),
+    "acceptInvitation": Mutation(_accept_invitation, public=True),
+    "signOut": Mutation(_sign_out),
+    "changePassword": Mutation(_change_password),
+    "updateOrganisation": Mutation(_update_organisation, Permission.ORGANISATION),
+    "inviteMember": Mutation(_invite_member, Permission.MEMBERS),
+    "revokeInvitation": Mutation(_revoke_invitation, Permission.MEMBERS),
+    "updateMember": Mutation(_update_member, Permission.MEMBERS),
+    "removeMember": Mutation(_remove_member, Permission.MEMBERS),
+    "createApplication": Mutation(_create_application, Permission.APPLICATIONS),
+    "updateApplication": Mutation(_update_application, Permission.SETTINGS),
+    "deleteApplication": Mutation(_delete_application, Permission.APPLICATIONS),
+    "createApiKey": Mutation(_create_api_key, Permission.KEYS),
+    "rotateApiKey": Mutation(_rotate_api_key, Permission.KEYS),
+    "revokeApiKey": Mutation(_revoke_api_key, Permission.KEYS),
+    "createAccount": Mutation(_create_account, Permission.CONNECTIONS),
+    "updateAccount": Mutation(_update_account, Permission.CONNECTIONS),
+    "deleteAccount": Mutation(_delete_account, Permission.CONNECTIONS),
+    "createPlatformConnection": Mutation(_create_connection, Permission.CONNECTIONS),
+    "updatePlatformConnection": Mutation(_update_connection, Permission.CONNECTIONS),
+    "deletePlatformConnection": Mutation(_delete_connection, Permission.CONNECTIONS),
+    "testPlatformConnection": Mutation(_test_connection, Permission.CONNECTIONS),
+}
+
+
+async def carry_out(name: str, call: Call, arguments: Mapping[str, Any]) -> object:
+    """Carry out a mutation; what is read from now on is read anew."""
+    try:
+        call.forget_lists()
+        return await MUTATIONS[name].run(call, arguments)
+    finally:
+        call.forget_lists()

@@ -1,0 +1,115 @@
+"""What belongs to another organisation answers exactly as what does not exist, in every operation."""
+
+from typing import Any
+
+import pytest
+from graphql import get_named_type
+
+from tests.administrators import Administrator, new_administrator
+from tests.clients import Server
+from tests.surfaces.admin_graphql.world import ARGUMENTS, MISSING, World, document, fields_of, new_world
+
+_KINDS = {
+    "applicationId": "application",
+    "accountId": "account",
+    "updateMember": "member",
+    "removeMember": "member",
+    "updateApplication": "application",
+    "deleteApplication": "application",
+    "rotateApiKey": "api_key",
+    "revokeApiKey": "api_key",
+    "updateAccount": "account",
+    "deleteAccount": "account",
+    "updatePlatformConnection": "connection",
+    "deletePlatformConnection": "connection",
+    "testPlatformConnection": "connection",
+    "revokeInvitation": "invitation",
+}
+_WITH_IDS = [
+    (name, argument)
+    for name, field in fields_of("Mutation").items()
+    for argument, one in field.args.items()
+    if get_named_type(one.type).name == "UUID"
+]
+
+
+@pytest.fixture(scope="module")
+async def worlds(server: Server) -> tuple[World, World]:
+    """Two organisations, each with one of everything."""
+    return (
+        await new_world(server, await new_administrator(server)),
+        await new_world(server, await new_administrator(server)),
+    )
+
+
+@pytest.mark.parametrize(("name", "argument"), _WITH_IDS)
+async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: str, argument: str) -> None:
+    world, foreign = worlds
+    kind = _KINDS.get(argument) or _KINDS[name]
+    given = ARGUMENTS[name](world)
+
+    answers = [
+        await _asked(world.owner, name, {**given, argument: one}) for one in (foreign.ids[kind], MISSING)
+    ]
+
+    assert answers[0] == answers[1]
+    assert answers[0]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("kind", ["api_key", "account", "connection", "member", "invitation", "application"])
+async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
+    world, _ = worlds
+    for name, argument in _WITH_IDS:
+        if kind == (_KINDS.get(argument) or _KINDS[name]):
+            continue
+        answer = await _asked(world.owner, name, {**ARGUMENTS[name](world), argument: world.ids[kind]})
+        assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND", (name, argument, answer)
+
+
+async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, World], server: Server) -> None:
+    _, foreign = worlds
+    log = await foreign.owner.data("{ auditLog(first: 1) { edges { node { eventType payload } } } }")
+
+    # what the world was made with
+    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.member.created"
+
+
+async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
+    world, foreign = worlds
+    query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
+      apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
+      invitations { id } connections { id } me { id } }"""
+
+    seen = str(await world.owner.data(query))
+
+    for kind, one in world.ids.items():
+        assert one in seen, kind
+    assert not [one for one in foreign.ids.values() if one in seen]
+    assert await world.owner.data(
+        "query($id: UUID!) { application(id: $id) { id } }", id=foreign.application
+    ) == {"application": None}
+
+
+async def test_the_hidden_application_is_none(owner: Administrator) -> None:
+    hidden = str(owner.tenant.hidden_application_id)
+
+    assert hidden not in str(await owner.data("{ applications { id } }"))
+    for name, argument in _WITH_IDS:
+        if argument == "applicationId" or "Application" in name:
+            given: dict[str, Any] = {
+                "name": "x",
+                "platformName": "SMS",
+                "provider": "sandbox",
+                "scopes": ["*"],
+            }
+            given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
+            answer = await _asked(owner, name, {**given, argument: hidden})
+            assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND", (name, answer)
+
+
+async def _asked(owner: Administrator, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    answer = await owner.graphql(document("Mutation", name, given), **given)
+    for error in answer.get("errors", []):
+        error["message"] = error["message"].replace(str(given), "")
+        error["extensions"].get("details", {}).pop("resource_id", None)
+    return answer
