@@ -24,7 +24,7 @@ from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import admin_endpoint, developer_endpoint, files_endpoint, inbound_endpoint
+from outrider.runtime.surfaces import NO_SURFACES, open_surfaces
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -56,17 +56,9 @@ async def running_server(
         )
         maintenance.start()
         stack.callback(maintenance.close)
-        is_api = role != "worker"
-        developer = developer_endpoint(runtime) if is_api else None
-        gate = Gate(on_close=developer.end_feeds if developer else None)
-        app = build_app(
-            runtime,
-            developer,
-            inbound_endpoint(runtime) if is_api else None,
-            files_endpoint(runtime) if is_api else None,
-            admin_endpoint(runtime) if is_api else None,
-            gate,
-        )
+        surfaces = NO_SURFACES if role == "worker" else open_surfaces(runtime)
+        gate = Gate(on_close=surfaces.end_feeds)
+        app = build_app(runtime, surfaces.exact, surfaces.prefixed, gate)
         await stack.enter_async_context(_answering(app, listening, gate))
         yield RunningServer(runtime, listening.getsockname()[1])
 

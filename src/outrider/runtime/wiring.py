@@ -129,8 +129,7 @@ async def open_runtime(
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox = _SandboxDoor()
-    registry = _registry(settings, http, sandbox)
+    sandbox, registry = _providers(settings, http)
     connections = ConnectionDirectory(database, sealer, registry)
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
@@ -145,15 +144,7 @@ async def open_runtime(
         has_disk_space=disk.may_accept_new_facts,
         metrics=metrics,
     )
-    appender = Appender(
-        facts,
-        AppendLimits(
-            flush_items=settings.append_batch,
-            flush_bytes=settings.append_batch_bytes,
-            queue_items=settings.append_queue_items,
-            queue_bytes=settings.append_queue_bytes,
-        ),
-    )
+    appender = Appender(facts, _append_limits(settings))
     marking = AutoMarking(applications, ids, database.system)
     handlers = {
         "message": MessageHandler(
@@ -199,6 +190,7 @@ async def open_runtime(
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
+    schemas = EventSchemaDirectory(database)
     _follow(
         listener,
         {
@@ -248,6 +240,15 @@ async def open_runtime(
     )
     await runtime.start()
     return runtime
+
+
+def _append_limits(settings: Settings) -> AppendLimits:
+    return AppendLimits(
+        flush_items=settings.append_batch,
+        flush_bytes=settings.append_batch_bytes,
+        queue_items=settings.append_queue_items,
+        queue_bytes=settings.append_queue_bytes,
+    )
 
 
 async def _opened_database(dsn: str, sealer: Sealer) -> Database:
@@ -307,9 +308,10 @@ class _SandboxDoor:
             await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
 
 
-def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
+def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
+    sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:

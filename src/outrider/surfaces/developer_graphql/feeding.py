@@ -214,7 +214,8 @@ class Feed:
     async def _give(self, client: Client, batch: _Batch) -> None:
         self._position = batch.position
         if batch.events:
-            application_id, file_url = self._call.actor.application_id, self._context.reading.file_url
+            application_id = self._call.actor.application_id
+            file_url = self._context.reading.file_url
             texts = [filled(text, application_id, file_url) for text in batch.events]
             self._ended.events += len(texts)
             self._spoke_at = monotonic()

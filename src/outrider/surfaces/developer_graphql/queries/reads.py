@@ -50,10 +50,10 @@ class ReadPlan:
         return filled(found, call.actor.application_id, file_url)
 
 
-def filled(text: str, application_id: UUID, file_url: FileUrl) -> str:
-    """Put in what the database was not asked to make, where it has left a mark."""
-    if MARK not in text:
-        return text
+def filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
+    """Put what SQL cannot make into the places that SQL has marked."""
+    if MARK not in found:
+        return found
 
     def made(mark: re.Match[str]) -> str:
         match Fill(mark[1]):
@@ -62,7 +62,7 @@ def filled(text: str, application_id: UUID, file_url: FileUrl) -> str:
             case Fill.FILE_URL:
                 return file_url(application_id, UUID(mark[2]))
 
-    return _FILLED.sub(made, text)
+    return _FILLED.sub(made, found)
 
 
 _TENANT: Final = re.compile(r"\$1\b")
