@@ -28,6 +28,20 @@ query Page($type: String!, $since: DateTime!) {
     pageInfo { hasNextPage endCursor }
   }
 }"""
+_CONVERSATIONS = """
+query Inbox {
+  conversations(first: 20) {
+    edges {
+      node {
+        id unreadCount
+        platformUser { id externalId name }
+        lastMessage { id eventType payload createdAt }
+      }
+      cursor
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
 _CREATE_CONNECTION = """
 mutation Connect($name: String!, $config: JSON!) {
   createPlatformConnection(platformName: TELEGRAM, provider: "sandbox", name: $name, identifier: $name,
@@ -104,6 +118,10 @@ class Api:
         """The newest 20 events of a type and of the last day, with their edges."""
         since = datetime.now(UTC) - timedelta(days=1)
         return self.encode(_PAGE, {"type": event_type, "since": since})
+
+    def conversations(self) -> bytes:
+        """The 20 conversations with the latest messages, each with that message and how many are unread."""
+        return self.encode(_CONVERSATIONS, {})
 
 
 def one_message(connection_id: str, to: str, text: str, **more: Any) -> dict[str, Any]:

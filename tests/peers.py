@@ -1,4 +1,5 @@
-"""Real servers that other people wrote, started for the tests: Postfix with Dovecot, and Prism.
+"""Real programs that other people wrote: servers that are started for the tests (Postfix with Dovecot, and Prism), and
+GraphQL clients.
 
 Workers of one test run share a peer, and a peer that a killed run left behind is taken over: the first user starts
 it, the last one stops it. Who uses it is told by locks on a file, which end with their process.
@@ -106,6 +107,18 @@ def prism_peer(spec: str) -> Generator[PrismPeer]:
 
     with _shared_by_users(f"prism-{spec}", is_up=lambda: _prism_is_up(state), start=start, stop=stop):
         yield PrismPeer(f"http://127.0.0.1:{json.loads(state.read_text())['port']}")
+
+
+def graphql_clients() -> Path:
+    """Give the folder of the npm packages of GraphQL clients; `PeerMissing` says why there is none."""
+    folder = _ROOT / ".peers" / "graphql"
+    if shutil.which("node") is None:
+        raise PeerMissing("node is not installed")
+    if not (folder / "node_modules" / ".bin" / "graphql-codegen").exists():
+        raise PeerMissing(
+            "the GraphQL clients are not installed (make test installs them where there is npm)"
+        )
+    return folder
 
 
 def _shared(path: str) -> Path:

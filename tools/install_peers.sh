@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests against real peers need, where this machine allows it, and never fails: a test whose
-# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism needs Node and npm, and goes to .peers.
+# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism and the GraphQL clients need Node and npm,
+# and go to .peers.
 set -u
 cd "$(dirname "$0")/.."
 export DEBIAN_FRONTEND=noninteractive
@@ -17,24 +18,44 @@ install_mail() {
     [ -z "$ours" ] || rm -f "$policy"
 }
 
-install_prism() {
-    [ -x .peers/node_modules/.bin/prism ] && return
+# npm_install FOLDER WHAT PACKAGE@VERSION...
+npm_install() {
+    local folder=$1 what=$2
+    shift 2
     command -v npm >/dev/null && command -v node >/dev/null || return
     # Certificates that an administrator added to the machine count for Node only when it is told of them.
     local added=/etc/ssl/certs/ca-certificates.crt
     [ -n "${NODE_EXTRA_CA_CERTS:-}" ] || [ ! -e "$added" ] || export NODE_EXTRA_CA_CERTS="$added"
-    timeout "$LIMIT" npm install --prefix .peers --no-save --no-audit --no-fund --loglevel=error \
-        --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=30000 @stoplight/prism-cli@5.16.0 || { rm -rf .peers/node_modules; echo "peers: Prism could not be installed"; }
+    timeout "$LIMIT" npm install --prefix "$folder" --no-save --no-audit --no-fund --loglevel=error \
+        --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=30000 "$@" || { rm -rf "$folder/node_modules"; echo "peers: $what could not be installed"; }
 }
 
-# How they are started and what they check against lies there; without it no test could use them.
-[ -d "${OUTRIDER_SHARED:-}" ] || exit 0
+install_prism() {
+    [ -x .peers/node_modules/.bin/prism ] || npm_install .peers Prism @stoplight/prism-cli@5.16.0
+}
+
+install_graphql() {
+    mkdir -p .peers/graphql
+    [ -x .peers/graphql/node_modules/.bin/graphql-codegen ] || npm_install .peers/graphql "GraphQL clients" \
+        graphql@16.15.0 graphql-request@7.4.0 graphql-sse@2.6.1 typescript@7.0.2 \
+        @graphql-codegen/cli@7.4.3 @graphql-codegen/typescript@6.1.0 @graphql-codegen/typescript-operations@6.1.9
+}
+
 mkdir -p .peers
 exec 9>.peers/.lock
 flock -w "$LIMIT" 9 || exit 0
 # Tried once a day at most: a machine without network should not wait at every test run.
-[ -z "$(find .peers/.tried -mmin -1440 2>/dev/null)" ] || exit 0
-{ install_mail; install_prism; } </dev/null >.peers/install.log 2>&1 || true
-touch .peers/.tried
+tried=.peers/.tried
+[ -d "${OUTRIDER_SHARED:-}" ] || tried=.peers/.tried-alone
+[ -z "$(find "$tried" -mmin -1440 2>/dev/null)" ] || exit 0
+install() {
+    install_graphql
+    # How the others are started and what they check against lies there; without it no test could use them.
+    [ -d "${OUTRIDER_SHARED:-}" ] || return 0
+    install_mail
+    install_prism
+}
+install </dev/null >.peers/install.log 2>&1 || true
+touch "$tried"
 grep '^peers: ' .peers/install.log || true
 exit 0

@@ -1,5 +1,6 @@
 """Samples in the documents work: queries are valid, JSON parses, signature code verifies what we send."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,8 +16,10 @@ from graphql import parse, validate
 
 from outrider.events.bodies import EdgeView, fragment, webhook_body
 from outrider.surfaces.admin_graphql.schema import SCHEMA as ADMIN_SCHEMA
+from outrider.surfaces.developer_graphql.cursors import FEED
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.webhooks.signing import new_secret, signature_headers
+from tests.clients import Client
 from tests.docs.pages import PAGES, code_blocks, name_of, text_of
 
 GUIDE = "docs/guides/receiving-webhooks.md"
@@ -109,3 +113,24 @@ def test_the_node_sample_tells_right_from_wrong(secret: str, tmp_path: Path) -> 
     finished = subprocess.run([node, script], check=True, capture_output=True, text=True, timeout=60)
 
     assert json.loads(finished.stdout) == [[True, True], [False, False], [False, False], [False, False]]
+
+
+async def test_the_sample_of_a_feed_follows_events(client: Client) -> None:
+    (code,) = code_blocks(text_of("docs/guides/live-feed.md"), "python")
+    query = code_blocks(text_of("docs/guides/live-feed.md"), "graphql")[0]
+    sample: dict[str, Any] = {}
+    exec(code, sample)  # noqa: S102  the page's own sample
+    create = 'mutation { createEvent(eventType: "ferry.sailed", payload: {}) { id } }'
+    created = [(await client.data(create))["createEvent"]["id"] for _ in range(3)]
+
+    def follow(cursor: str, count: int) -> list[tuple[str, Any]]:
+        following = sample["follow"](f"{client.base_url}/", client.key, query, cursor)
+        try:
+            return [next(following) for _ in range(count)]
+        finally:
+            following.close()
+
+    found = await asyncio.to_thread(follow, FEED.write(0), 2)
+    found += await asyncio.to_thread(follow, found[-1][0], 1)
+
+    assert [event["id"] for _, event in found] == created

@@ -15,10 +15,7 @@ import pytest
 from aiohttp import web
 
 from outrider.core.errors import Unavailable
-from outrider.dispatch.values import Work
-from outrider.events.values import AppendedDelivery
 from outrider.files import fetching
-from outrider.files.fetching import MediaHandler
 from outrider.platforms.base import Channel
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
@@ -301,9 +298,26 @@ async def test_what_was_written_before_a_crash_is_written_again_and_counts_once(
     assert bot_api.asked.count("getFile") == 2
 
 
-async def test_the_handler_keeps_nothing_in_memory() -> None:
-    assert MediaHandler.handed(None, None, AppendedDelivery) is None  # type: ignore[arg-type]
-    assert await MediaHandler.load(None, [Work, Work]) == [None, None]  # type: ignore[arg-type, list-item]
+async def test_more_than_are_fetched_at_once_wait_without_using_up_their_attempts(
+    process: Runtime, tenant: Tenant, database: Database, bot_api: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_TURN_SECONDS", 0.1)
+    monkeypatch.setattr(fetching, "_PUT_BACK_SECONDS", 0.1)
+    bot_api.hold = asyncio.Event()
+    connection = await _bot(process, tenant, bot_api)
+
+    for number in range(12):
+        await _receive(process, tenant, connection, _photo(number, message_id=number + 1))
+    await until(lambda: len(bot_api.asked) == 8)
+    await asyncio.sleep(0.5)
+    assert len(bot_api.asked) == 8
+    bot_api.hold.set()
+    await _until_fetched(database, tenant, 12)
+
+    results = await database.fetch(
+        "select distinct number, result from attempts where application_id = $1", tenant.application_id
+    )
+    assert [tuple(row) for row in results] == [(1, "succeeded")]
 
 
 # The sandbox.

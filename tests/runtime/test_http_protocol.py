@@ -19,7 +19,19 @@ LARGE = b"x" * 20_000_000
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """An application that reads its body and answers."""
     body = await read_body(scope, receive, limit=1_000_000)
+    if scope["path"] == "/endless":
+        await _go_on(receive, send)
+        return
     await respond(send, 200, LARGE if scope["path"] == "/large" else body)
+
+
+async def _go_on(receive: Receive, send: Send) -> None:
+    """Answer more and more for as long as somebody is there."""
+    watching = asyncio.ensure_future(receive())
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while not watching.done():
+        await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -102,6 +114,20 @@ async def test_an_answer_that_nobody_reads_does_not_stay(port: int) -> None:
     with contextlib.suppress(ConnectionError):
         received = await reader.read()
     assert len(received) < len(LARGE)
+    writer.close()
+
+
+async def test_an_endless_answer_may_be_read_for_ever_but_must_be_read(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+    began = asyncio.get_running_loop().time()
+    while asyncio.get_running_loop().time() - began < 1.0:
+        assert await reader.read(100_000)
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(1.0)
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            await reader.read()
     writer.close()
 
 

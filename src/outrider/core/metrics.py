@@ -170,6 +170,8 @@ class Metrics(Collector):
         self.http_request_seconds = Histogram(
             "outrider_http_request_seconds", "Time to answer a request.", _SECONDS, "surface"
         )
+        self.feeds_open = Gauge("outrider_feeds_open", "Live feeds that clients have open.")
+        self.feed_events_total = Counter("outrider_feed_events", "Events given to live feeds.")
         self.sqlcalls_total = Counter(
             "outrider_sqlcalls", "Top-level calls to PostgreSQL, by purpose.", "purpose"
         )

@@ -1,10 +1,10 @@
-"""The append: one call writes what callers of many tenants want; each row of it names its tenant."""
+"""The append, in which one call writes what callers of many tenants want, and the look at how far logs have come."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from outrider.core.database.pools import Connection
+from outrider.core.database.pools import Connection, Pool
 from outrider.events.values import Append, AppendedDelivery, Flushed, NewIdentity, NodeType, Verdict
 
 # Across tenants because one commit serves all who wait; the function checks every target with its item's tenant.
@@ -21,6 +21,18 @@ from append_batch_with_files($1, $2, $3::append_item[], $4::append_target[], $5:
   $7::text[], $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[],
   $13::append_receipt[], $14::append_outcome[], $15::append_file[], $16::append_file_end[], $17::append_part[])
 """
+# Across tenants because one statement serves all who follow a log; of each only the newest position is read.
+SELECT_HEADS = """
+select a.id, e.position from unnest($1::uuid[]) a(id)
+cross join lateral (
+  select e.position from events e where e.application_id = a.id order by e.position desc limit 1) e
+"""
+
+
+async def select_heads(pool: Pool, application_ids: Sequence[UUID]) -> list[tuple[UUID, int]]:
+    """The newest position of each application that has events."""
+    rows = await pool.fetch(SELECT_HEADS, application_ids)
+    return [(row["id"], row["position"]) for row in rows]
 
 
 async def append_batch(

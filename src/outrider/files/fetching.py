@@ -16,7 +16,6 @@ import orjson
 
 from outrider.core import log
 from outrider.core.database.pools import Pool
-from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import shown_json
 from outrider.dispatch.values import Ended, QueueRow, Work
@@ -47,6 +46,7 @@ _LIFETIME: Final = timedelta(hours=24)
 # Contents are in memory while they come: not many at once.
 _AT_ONCE: Final = 8
 _TURN_SECONDS: Final = 15.0
+_PUT_BACK_SECONDS: Final = 5.0
 _DETAIL_CHARACTERS: Final = 2_000
 _UNREADABLE_SECONDS: Final = 60.0
 
@@ -74,7 +74,8 @@ class MediaHandler:
         """Fetch one file and turn what came of it into what to record."""
         row = work.row
         pending = await queries.select_pending(self.pool, row.application_id, row.id)
-        await self._take_turn()
+        if not await self._has_turn():
+            return self._put_back(work)
         started_at, began = self.ids.now(), monotonic()
         try:
             fetched = await self._fetched(row, pending)
@@ -85,12 +86,21 @@ class MediaHandler:
             self.turns.release()
         return self._not_fetched(attempt, fetched)
 
-    async def _take_turn(self) -> None:
+    async def _has_turn(self) -> bool:
         try:
             async with asyncio.timeout(_TURN_SECONDS):
-                await self.turns.acquire()
+                return await self.turns.acquire()
         except TimeoutError:
-            raise Unavailable("Too many files are being fetched at once.") from None
+            return False
+
+    def _put_back(self, work: Work) -> Ended:
+        """Others are fetched first; no attempt of the schedule is used up."""
+        due_at = self.ids.now() + timedelta(seconds=_PUT_BACK_SECONDS)
+        attempt = _Attempt(work, None, self.ids.now(), 0)
+        outcome = _outcome(attempt, result="put_back")._replace(
+            number=work.row.attempts, due_at=due_at, started_at=None, duration_ms=None
+        )
+        return Ended(self._append(attempt, outcome), retry_at=due_at)
 
     async def _fetched(self, row: QueueRow, pending: PendingFile | None) -> FetchedFile | Rejected | Deferred:
         if pending is None:

@@ -1,7 +1,9 @@
 """Files of a customer's own: their content is on disk, durably, before the row that names it is committed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -22,6 +24,9 @@ from outrider.platforms.base import LARGEST_FILE
 from outrider.tenancy.actors import Actor, Scope
 
 _FETCH_SECONDS = 30.0
+# Contents are in memory while they come: not many at once.
+_FETCHES_AT_ONCE = 16
+_TURN_SECONDS = 5.0
 _LONGEST_GIVEN_NAME = 1_000
 _LONGEST_URL = 4_096
 
@@ -36,6 +41,7 @@ class FilesContext:
     pool: Pool
     http: OutgoingHttp
     has_disk_space: Callable[[], bool]
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FETCHES_AT_ONCE))
 
 
 async def store_file(
@@ -71,7 +77,8 @@ async def create_file_from_url(
     if mime_type is not None:
         checked_mime_type(mime_type, "")
     _check_room(context)
-    answer = await _fetched(context, url)
+    async with _turn(context):
+        answer = await _fetched(context, url)
     told = answer.headers.get("Content-Type")
     name = safe_filename(filename or _name_in(url))
     kind = checked_mime_type(mime_type, name) if mime_type else told_mime_type(told, name)
@@ -146,6 +153,19 @@ def _check_given(filename: str | None, mime_type: str | None) -> None:
 def _check_room(context: FilesContext) -> None:
     if not (context.has_disk_space() and context.storage.has_room()):
         raise Unavailable("The disk is nearly full; nothing new is accepted.")
+
+
+@asynccontextmanager
+async def _turn(context: FilesContext) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(_TURN_SECONDS):
+            await context.turns.acquire()
+    except TimeoutError:
+        raise Unavailable("Too many files are being fetched at once; try again.") from None
+    try:
+        yield
+    finally:
+        context.turns.release()
 
 
 async def _fetched(context: FilesContext, url: str) -> HttpAnswer:

@@ -9,7 +9,6 @@ from typing import Final
 from uuid import UUID
 
 from outrider.core.database.pools import Pool
-from outrider.core.errors import Unavailable
 from outrider.dispatch.values import QueueRow
 from outrider.events.bodies import EdgeView
 from outrider.events.values import Answer, Append
@@ -40,9 +39,9 @@ class Attaching:
     async def attached(
         self, row: QueueRow, cargo: OutboundCargo, outbound: Outbound
     ) -> AsyncGenerator[Outbound | Deferred]:
-        """The message with all that belongs to it while its attempt lasts; put off while a file cannot be read.
+        """The message with all that belongs to it while its attempt lasts.
 
-        Raises `Unavailable` while too many messages with files are on their way.
+        Put off while a file cannot be read, or too many messages with files are on their way.
         """
         answered = _target(cargo.edges, _ANSWERED)
         if answered is not None:
@@ -51,18 +50,20 @@ class Attaching:
         if _target(cargo.edges, _ATTACHED) is None:
             yield outbound
             return
-        await self._take_turn()
+        if not await self._has_turn():
+            yield Deferred(_TURN_SECONDS, "Too many files are being sent at once.")
+            return
         try:
             yield await self._with_files(row, cargo, outbound)
         finally:
             self.turns.release()
 
-    async def _take_turn(self) -> None:
+    async def _has_turn(self) -> bool:
         try:
             async with asyncio.timeout(_TURN_SECONDS):
-                await self.turns.acquire()
+                return await self.turns.acquire()
         except TimeoutError:
-            raise Unavailable("Too many files are being sent at once.") from None
+            return False
 
     async def _with_files(
         self, row: QueueRow, cargo: OutboundCargo, outbound: Outbound

@@ -30,18 +30,22 @@ Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(slots=True)
 class Gate:
-    """Whether requests are let in; closed at the beginning of a stop."""
+    """Whether requests are let in; closed at the beginning of a stop, which is when `on_close` is called."""
 
     is_open: bool = True
+    on_close: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Let nobody in any more, and end what would go on for ever."""
+        self.is_open = False
+        if self.on_close is not None:
+            self.on_close()
 
 
 def build_app(
-    runtime: Runtime,
-    developer: Endpoint | None,
-    others: Mapping[str, Endpoint],
-    gate: Gate,
+    runtime: Runtime, exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], gate: Gate
 ) -> ASGIApp:
-    """The application of one process: `POST /`, and the others by path; a worker has no surfaces."""
+    """The application of one process: endpoints by their path, or by what it begins with; a worker has none."""
     routes = Litestar(
         route_handlers=[*_health(runtime, gate)],
         exception_handlers={Exception: _broken},
@@ -49,15 +53,17 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    return routes if developer is None else _front(developer, others, routes, gate)
+    return _front(exact, prefixed, routes, gate) if exact else routes
 
 
-def _front(developer: Endpoint, others: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(
+    exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate
+) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        hot = developer if path == "/" else others.get(path) or others.get(path[: path.find("/", 1) + 1])
+        hot = exact.get(path) or prefixed.get(path[: path.find("/", 1) + 1])
         if hot is None:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return

@@ -1,21 +1,23 @@
 """uvicorn's protocol with limits for callers that take up room, and with one write a response.
 
-A request must be whole in time, its head short, its answer read; connections beyond a number are not taken.
+A request must be whole in time, its head short, its answer read; connections beyond a number are not taken. An answer
+without a known end (a live feed) may be read for ever, but must be read on, and ends with the process.
 The head of a response waits for its body, which saves a system call.
 """
 
 import asyncio
 import resource
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from outrider.core import log
 
 REQUEST_SECONDS = 30.0
 UNREAD_SECONDS = 60.0
 LONGEST_HEAD = 64 * 1024
+ENDING_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
 _HEAD = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 100"
@@ -27,6 +29,12 @@ class JoiningTransport:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self._written = 0
+
+    @property
+    def taken(self) -> int:
+        """How many bytes the other side's machine has taken so far."""
+        return self._written - self._transport.get_write_buffer_size()
 
     def write(self, data: bytes) -> None:
         """Write, or keep a head for the write that follows at once."""
@@ -35,11 +43,13 @@ class JoiningTransport:
         elif data.startswith(_HEAD) and not data.startswith(_INTERIM):
             self._head = data
             return
+        self._written += len(data)
         self._transport.write(data)
 
     def close(self) -> None:
         """Write what is held, then close."""
         if self._head:
+            self._written += len(self._head)
             self._transport.write(self._head)
             self._head = b""
         self._transport.close()
@@ -56,9 +66,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     _since: float | None = None
     _unread_since: float | None = None
+    _taken = 0
     _is_in_head = True
     _head_bytes = 0
     _look: asyncio.TimerHandle | None = None
+    _look_at_end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(JoiningTransport(transport))  # pyright: ignore[reportArgumentType]
@@ -70,8 +82,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._look = self.loop.call_later(_LOOK_SECONDS, self._look_at_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._look is not None:
-            self._look.cancel()
+        for handle in (self._look, self._look_at_end):
+            if handle is not None:
+                handle.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -95,9 +108,26 @@ class HttpProtocol(HttpToolsProtocol):
         self._since = None
         super().on_message_complete()
 
+    def shutdown(self) -> None:
+        """End the connection, or let its answer end first; an endless one has ended by then, if its client reads."""
+        super().shutdown()
+        if self._is_endless:
+            self._look_at_end = self.loop.call_later(ENDING_SECONDS, self.transport.abort)
+
+    @property
+    def _is_endless(self) -> bool:
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and cycle.chunked_encoding is True
+
+    def _has_read_on(self) -> bool:
+        """Whether the client has taken anything since the last look."""
+        before, self._taken = self._taken, cast("JoiningTransport", self.transport).taken
+        return self._taken > before
+
     def _look_at_time(self) -> None:
         now = self.loop.time()
-        if not self.transport.get_write_buffer_size():
+        has_read_on = self._has_read_on()
+        if not self.transport.get_write_buffer_size() or (self._is_endless and has_read_on):
             self._unread_since = None
         elif self._unread_since is None:
             self._unread_since = now

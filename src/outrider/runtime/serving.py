@@ -24,7 +24,7 @@ from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import developer_endpoint, other_endpoints
+from outrider.runtime.surfaces import NO_SURFACES, open_surfaces
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -56,14 +56,9 @@ async def running_server(
         )
         maintenance.start()
         stack.callback(maintenance.close)
-        gate = Gate()
-        is_api = role != "worker"
-        app = build_app(
-            runtime,
-            developer_endpoint(runtime) if is_api else None,
-            other_endpoints(runtime) if is_api else {},
-            gate,
-        )
+        surfaces = NO_SURFACES if role == "worker" else open_surfaces(runtime)
+        gate = Gate(on_close=surfaces.end_feeds)
+        app = build_app(runtime, surfaces.exact, surfaces.prefixed, gate)
         await stack.enter_async_context(_answering(app, listening, gate))
         yield RunningServer(runtime, listening.getsockname()[1])
 
@@ -94,7 +89,7 @@ async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> Asyn
             serving.result()  # raises why it could not begin
         yield
     finally:
-        gate.is_open = False
+        gate.close()
         server.should_exit = True
         started.cancel()
         await serving

@@ -1,6 +1,9 @@
 """Joins each surface to the operations that it calls."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from outrider.events import schemas
 from outrider.events.creating import create_event, create_events
@@ -33,6 +36,32 @@ from outrider.tenancy.connections import create_connection
 from outrider.webhooks import managing, receiving, subscriptions
 
 
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """The endpoints of a process by their path, or by the first part of it; `end_feeds` ends what is open for long."""
+
+    exact: Mapping[str, Endpoint]
+    prefixed: Mapping[str, Endpoint]
+    end_feeds: Callable[[], None]
+
+
+NO_SURFACES: Final = Surfaces({}, {}, lambda: None)
+
+
+def open_surfaces(runtime: Runtime) -> Surfaces:
+    """Every way in which this process is spoken to."""
+    developer = developer_endpoint(runtime)
+    return Surfaces(
+        {"/": developer, "/admin/graphql": admin_endpoint(runtime)},
+        {
+            "/webhooks/": inbound_endpoint(runtime),
+            "/files/": files_endpoint(runtime),
+            "/v1/": rest_endpoint(runtime),
+        },
+        developer.end_feeds,
+    )
+
+
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
     """`POST /`."""
     return DeveloperGraphql(
@@ -42,17 +71,8 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         public_url=runtime.settings.public_url,
         file_url=runtime.file_links.url,
         metrics=runtime.metrics,
+        heads=runtime.heads,
     )
-
-
-def other_endpoints(runtime: Runtime) -> dict[str, Endpoint]:
-    """The endpoints beside `POST /` by their path; one that ends with a slash takes every path below it."""
-    return {
-        "/webhooks/": inbound_endpoint(runtime),
-        "/files/": files_endpoint(runtime),
-        "/v1/": rest_endpoint(runtime),
-        "/admin/graphql": admin_endpoint(runtime),
-    }
 
 
 def rest_endpoint(runtime: Runtime) -> DeveloperRest:

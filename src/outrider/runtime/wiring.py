@@ -22,6 +22,7 @@ from outrider.dispatch.leases import LeaseLimits
 from outrider.dispatch.starting import StartMarker
 from outrider.events.appending import AppendEffects, Appender, AppendLimits
 from outrider.events.creating import CreatingContext
+from outrider.events.heads import LogHeads
 from outrider.events.logs.creating import LoggingContext
 from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
@@ -84,6 +85,7 @@ class Runtime:
     appender: Appender
     dispatcher: Dispatcher
     waiters: Waiters
+    heads: LogHeads
     tenancy: TenancyContext
     checking: CheckingContext
     sending: SendingContext
@@ -100,12 +102,14 @@ class Runtime:
         await self.listener.start()
         self.appender.start()
         self.waiters.start()
+        self.heads.start()
         await self.dispatcher.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
+        await self.heads.close()
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
@@ -125,14 +129,13 @@ async def open_runtime(
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox = _SandboxDoor()
-    registry = _registry(settings, http, sandbox)
+    sandbox, registry = _providers(settings, http)
     connections = ConnectionDirectory(database, sealer, registry)
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
-    waiters = Waiters(database.system)
-    hub = _Hub(process_id := ids.new(), waiters)
+    waiters, heads = Waiters(database.system), LogHeads(database.system)
+    hub = _Hub(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
@@ -141,15 +144,7 @@ async def open_runtime(
         has_disk_space=disk.may_accept_new_facts,
         metrics=metrics,
     )
-    appender = Appender(
-        facts,
-        AppendLimits(
-            flush_items=settings.append_batch,
-            flush_bytes=settings.append_batch_bytes,
-            queue_items=settings.append_queue_items,
-            queue_bytes=settings.append_queue_bytes,
-        ),
-    )
+    appender = Appender(facts, _append_limits(settings))
     marking = AutoMarking(applications, ids, database.system)
     handlers = {
         "message": MessageHandler(
@@ -194,7 +189,8 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
-    listener = Listener(dsn).on(APPENDED, hub.heard)
+    listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
+    schemas = EventSchemaDirectory(database)
     _follow(
         listener,
         {
@@ -230,6 +226,7 @@ async def open_runtime(
         appender=appender,
         dispatcher=dispatcher,
         waiters=waiters,
+        heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
@@ -245,6 +242,15 @@ async def open_runtime(
     return runtime
 
 
+def _append_limits(settings: Settings) -> AppendLimits:
+    return AppendLimits(
+        flush_items=settings.append_batch,
+        flush_bytes=settings.append_batch_bytes,
+        queue_items=settings.append_queue_items,
+        queue_bytes=settings.append_queue_bytes,
+    )
+
+
 async def _opened_database(dsn: str, sealer: Sealer) -> Database:
     database = await open_database(dsn)
     try:
@@ -258,14 +264,16 @@ async def _opened_database(dsn: str, sealer: Sealer) -> Database:
 class _Hub:
     """Tells the parts of this process of each commit, and other processes that there was one."""
 
-    def __init__(self, process_id: UUID, waiters: Waiters) -> None:
+    def __init__(self, process_id: UUID, waiters: Waiters, heads: LogHeads) -> None:
         self._name = str(process_id)
         self._waiters = waiters
+        self._heads = heads
         self.dispatcher: Dispatcher | None = None
 
     def on_flushed(self, flushed: Flushed) -> None:
         """A commit of this process."""
         self._waiters.on_flushed(flushed)
+        self._heads.on_flushed(flushed)
         if self.dispatcher is not None:
             self.dispatcher.on_flushed(flushed)
 
@@ -278,7 +286,10 @@ class _Hub:
     def heard(self, payload: str) -> None:
         """A commit of some process, possibly this one."""
         name, _, position = payload.partition(" ")
-        if name != self._name and self.dispatcher is not None and position.isdigit():
+        if name == self._name:
+            return
+        self._heads.look()
+        if self.dispatcher is not None and position.isdigit():
             self.dispatcher.on_appended_elsewhere(int(position))
 
 
@@ -297,9 +308,10 @@ class _SandboxDoor:
             await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
 
 
-def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
+def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
+    sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:

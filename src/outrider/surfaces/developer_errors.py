@@ -110,8 +110,8 @@ ENTRIES: Final = (
     ),
     ErrorEntry(
         errors.RateLimited,
-        "too many requests; `details` has `limit` and `reset_at`",
-        "wait as `Retry-After` says",
+        "too many requests; `details` has `limit` and `reset_at`; or too many live feeds of one key, then only `limit`",
+        "wait as `Retry-After` says, or end a feed",
     ),
     ErrorEntry(errors.InternalError, "our fault; the log has the traceback", "report it with `x-request-id`"),
     ErrorEntry(

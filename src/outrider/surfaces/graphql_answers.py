@@ -18,7 +18,7 @@ OWN_STATUS: Final = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.RATE_LIMITED: 429
 
 @dataclass(slots=True)
 class Answer:
-    """An answer on its way out, and what the log says of it."""
+    """An answer on its way out, and what the log says of it; `is_sent`: it was a stream, and is out."""
 
     status: int
     body: bytes
@@ -27,6 +27,7 @@ class Answer:
     reason: str | None = None
     headers: Headers = ()
     content_type: bytes = JSON[0]
+    is_sent: bool = False
 
 
 def failed(

@@ -1,11 +1,12 @@
-"""The body of a request: JSON with a document, its variables and the name of the operation."""
+"""What a request asks: a document, its variables and the name of the operation, as a JSON body or in the address."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
+from urllib.parse import parse_qsl
 
 from outrider.core.errors import ValidationError
-from outrider.core.storable import parse_api_json
+from outrider.core.storable import parse_api_json, storable_text
 
 MOST_BYTES: Final = 1024 * 1024
 _MEMBERS: Final = frozenset({"query", "variables", "operationName", "extensions"})
@@ -31,6 +32,27 @@ def parse_request(body: bytes) -> GraphqlRequest:
     unknown = sorted(members.keys() - _MEMBERS)
     if unknown:
         raise ValidationError(f"The body has unknown members: {', '.join(map(ascii, unknown[:5]))}.")
+    return _request_of(members)
+
+
+def parse_address(query_string: bytes) -> GraphqlRequest:
+    """Read a request from an address, in which variables and extensions are JSON; raises `ValidationError`."""
+    try:
+        given = dict(
+            parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict", max_num_fields=20)
+        )
+    except ValueError:
+        raise ValidationError("The address cannot be read.") from None
+    members: dict[str, object] = {}
+    for name, text in given.items():
+        if name not in _MEMBERS:
+            continue  # an address may hold what others put there
+        is_json = name in {"variables", "extensions"}
+        members[name] = parse_api_json(text.encode()) if is_json else storable_text(text, name=name)
+    return _request_of(members)
+
+
+def _request_of(members: Mapping[str, object]) -> GraphqlRequest:
     query, variables, name = members.get("query"), members.get("variables"), members.get("operationName")
     if not isinstance(query, str) or not query.strip():
         raise ValidationError("The member query must be a GraphQL document.", field="query")

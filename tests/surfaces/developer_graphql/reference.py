@@ -138,6 +138,12 @@ def page_fields(node_type: str) -> dict[str, Any]:
     }
 
 
+def feed_cursor(reader: Reader) -> str:
+    """Where the live feed stands: behind the newest event."""
+    newest = max((row["position"] for row in reader.all("events")), default=0)
+    return base64.urlsafe_b64encode(b"F" + newest.to_bytes(8)).decode()
+
+
 # Filters.
 
 
@@ -840,6 +846,10 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "endCursor": lambda page, _reader: next((edge["cursor"] for edge in page.edges()[::-1]), None),
     },
     **page_fields("Event"),
+    "EventConnection": {
+        **page_fields("Event")["EventConnection"],
+        "feedCursor": lambda _page, reader: feed_cursor(reader),
+    },
     **page_fields("User"),
     **page_fields("PlatformUser"),
     **page_fields("WebhookDelivery"),

@@ -9,9 +9,12 @@ from uuid import UUID
 import orjson
 from hypothesis.strategies import SearchStrategy
 
+from outrider.surfaces.developer_graphql.cursors import FEED
 from outrider.surfaces.developer_graphql.documents import Documents
+from outrider.surfaces.developer_graphql.queries.feeds import LARGEST, MOST, POSITION
+from outrider.surfaces.developer_graphql.queries.reads import LARGEST_ANSWER
 from outrider.surfaces.developer_graphql.queries.statements import Call
-from outrider.surfaces.developer_graphql.reading import Reading, answer_query
+from outrider.surfaces.developer_graphql.reading import Reading, answer_query, plan_feed
 from outrider.tenancy.actors import Actor
 from tests.surfaces.developer_graphql.generating import Filters, filters_of, queries
 from tests.surfaces.developer_graphql.reference import Reader
@@ -59,6 +62,22 @@ class Stage:
         coerced = operation.coerce(variables or {})
         call = Call(actor or self.tenant.actor, coerced.coerced)
         return await answer_query(self.reading, operation, call, coerced)
+
+    async def follow(self, document: str, variables: Mapping[str, object], most: int) -> list[Any]:
+        """Ask a feed once from the start of the log: the nodes of its events."""
+        row = await self.reading.database.reads.fetchrow(*self.feed(document, variables, most))
+        assert row is not None
+        return [orjson.loads(text[FEED.length :])["node"] for text in row["events"]]
+
+    def feed(
+        self, document: str, variables: Mapping[str, object], most: int, position: int = 0
+    ) -> tuple[str, *tuple[object, ...]]:
+        """The statement that a feed asks, and its arguments."""
+        operation = self.documents.operation(document, None)
+        coerced = operation.coerce(variables)
+        plan = plan_feed(self.reading.public_url, operation, coerced)
+        asked = {POSITION: position, MOST: most, LARGEST: LARGEST_ANSWER}
+        return plan.sql, *plan.statement.arguments(Call(self.tenant.actor, coerced.coerced, asked))
 
     async def ask(
         self, document: str, variables: Mapping[str, object] | None = None, actor: Actor | None = None

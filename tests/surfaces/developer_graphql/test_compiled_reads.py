@@ -20,6 +20,11 @@ LISTS = {
     "files": "FileFilters",
 }
 
+FIND = (
+    "query($filters: EventFilters) { events(filters: $filters, first: 200) { edges { node { id status } } } }"
+)
+FOLLOW = "subscription($filters: EventFilters) { events(filters: $filters) { node { id status } } }"
+
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
@@ -57,3 +62,21 @@ async def test_generated_filters_find_what_the_reference_finds(
     expected: Any = answer(stage.reader, find, variables)
     event(f"found: {len(expected[field]['edges']) // 10 * 10}")
     assert found == expected
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_generated_filters_let_through_a_feed_what_the_reference_finds(
+    stage: Stage, data: st.DataObject
+) -> None:
+    variables = {"filters": data.draw(stage.filters["EventFilters"])}
+    most = data.draw(st.integers(1, 100))
+
+    found = await stage.follow(FOLLOW, variables, most)
+
+    expected: Any = answer(stage.reader, FIND, variables)
+    edges = expected["events"]["edges"]
+    event(f"found: {len(edges) // 10 * 10}")
+    positions = {str(row["id"]): row["position"] for row in stage.reader.all("events")}
+    in_order = sorted((edge["node"] for edge in edges), key=lambda node: positions[node["id"]])
+    assert found == in_order[:most]

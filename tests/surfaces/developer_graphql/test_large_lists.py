@@ -1,6 +1,9 @@
 """Counts beyond what is counted, and reads that take too long."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -127,3 +130,31 @@ async def test_an_answer_that_is_too_large_is_refused_before_it_is_sent(crowd: S
     assert "16 MB" in refused.value.problem.message
     none = "{ events(first: 200) { edges { node { id eventType } } totalCount } application { id } }"
     assert (await large.ask(none))["events"]["totalCount"] == 20
+
+
+@pytest.mark.parametrize(
+    ("filters", "most"),
+    [({}, 100), ({"eventType": {"equals": "rare"}}, 2_100), ({"not": {"status": {"equals": "none"}}}, 100)],
+)
+async def test_a_feed_looks_at_a_bounded_part_of_the_log(
+    crowd: Stage, filters: dict[str, object], most: int
+) -> None:
+    document = "subscription($filters: EventFilters) { events(filters: $filters) { cursor } }"
+    sql, *arguments = crowd.feed(document, {"filters": filters}, 100, position=EVENTS // 2)
+
+    explained = await crowd.reading.database.reads.fetchval(
+        f"explain (analyze, format json) {sql}", *arguments
+    )
+
+    (top,) = json.loads(explained)
+    scans = [node for node in _nodes(top["Plan"]) if node.get("Relation Name", "").startswith("events")]
+    assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
+    assert 0 < sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= most
+    # rows that were thrown away were looked at, too
+    assert sum(node.get("Rows Removed by Filter", 0) for node in scans) == 0
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _nodes(inner)

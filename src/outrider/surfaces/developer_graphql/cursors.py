@@ -37,8 +37,7 @@ class CursorKind:
         time = (
             f"int8send((extract(epoch from {row}.created_at) * 1000000)::bigint) || " if self.has_time else ""
         )
-        made = f"encode('\\x{self.mark.hex()}'::bytea || {time}uuid_send({row}.id), 'base64')"
-        return f"translate({made}, '+/', '-_')"
+        return _shown(f"'\\x{self.mark.hex()}'::bytea || {time}uuid_send({row}.id)")
 
     def read_id(self, value: object, name: str = "after") -> UUID:
         """Give the id at which a cursor stands, or raise `ValidationError` for the argument of this name."""
@@ -52,17 +51,31 @@ class CursorKind:
         return _EPOCH + timedelta(microseconds=microseconds)
 
     def _parse(self, value: object, name: str) -> bytes:
-        text = cast("str", value)
-        if len(text) != self.length:
-            raise _bad_cursor(name)
-        try:
-            raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeEncodeError):
-            raise _bad_cursor(name) from None
-        # padding would make it shorter
-        if not raw.startswith(self.mark) or len(raw) != self.length // 4 * 3:
+        raw = _decoded(cast("str", value), self.length, self.mark)
+        if raw is None:
             raise _bad_cursor(name)
         return raw
+
+
+class FeedCursorKind:
+    """The cursors of the live feed: places in the order of commit, which ids do not tell."""
+
+    mark: Final = b"F"
+    length: Final = 12
+
+    def expression(self, row: str) -> str:
+        """Give the cursor of an event's row in SQL."""
+        return _shown(f"'\\x{self.mark.hex()}'::bytea || int8send({row}.position)")
+
+    def write(self, position: int) -> str:
+        """Give the cursor of a place."""
+        return base64.urlsafe_b64encode(self.mark + position.to_bytes(8)).decode()
+
+    def read_position(self, text: str) -> int | None:
+        """Give the place at which a cursor stands; None if it is none of the feed's."""
+        raw = _decoded(text, self.length, self.mark)
+        position = None if raw is None else int.from_bytes(raw[len(self.mark) :], signed=True)
+        return None if position is None or position < 0 else position
 
 
 EVENTS: Final = CursorKind(b"E1")
@@ -72,6 +85,22 @@ PLATFORM_USERS: Final = CursorKind(b"P1\0", has_time=True)
 CONVERSATIONS: Final = CursorKind(b"C1")
 LOGS: Final = CursorKind(b"L1")
 FILES: Final = CursorKind(b"F1")
+FEED: Final = FeedCursorKind()
+
+
+def _shown(raw: str) -> str:
+    return f"translate(encode({raw}, 'base64'), '+/', '-_')"
+
+
+def _decoded(text: str, length: int, mark: bytes) -> bytes | None:
+    if len(text) != length:
+        return None
+    try:
+        raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        return None
+    # padding would make it shorter
+    return raw if raw.startswith(mark) and len(raw) == length // 4 * 3 else None
 
 
 def _bad_cursor(name: str) -> ValidationError:

@@ -55,6 +55,11 @@ class Operation:
         """Whether it may change something."""
         return self.node.operation is OperationType.MUTATION
 
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is answered again and again."""
+        return self.node.operation is OperationType.SUBSCRIPTION
+
     def coerce(self, given: Mapping[str, object]) -> "Variables":
         """Read the request's variables, or raise `RequestRefused`."""
         coerced: dict[str, Any] = {}
@@ -204,7 +209,7 @@ def _shapes(node: OperationDefinitionNode, switches: frozenset[str]) -> tuple[tu
         name, kind = definition.variable.name.value, variable_kind(definition)
         if name in switches:
             shapes.append((name, bool))
-        elif node.operation is OperationType.QUERY or not kind.holds_objects:
+        elif node.operation is not OperationType.MUTATION or not kind.holds_objects:
             # The arguments of a mutation are read at each request: only what it then selects is compiled.
             shapes.append((name, _shape(kind)))
     return tuple(shapes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from outrider.core.errors import AppError, QueryTooExpensive
 from outrider.surfaces.developer_graphql.documents import Operation, Variables
 from outrider.surfaces.developer_graphql.introspecting import introspection
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.feeds import FeedPlan, compile_feed
 from outrider.surfaces.developer_graphql.queries.nodes import FIELDS
 from outrider.surfaces.developer_graphql.queries.pages import Row
 from outrider.surfaces.developer_graphql.queries.reads import (
@@ -24,11 +25,13 @@ from outrider.surfaces.developer_graphql.queries.reads import (
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from outrider.surfaces.developer_graphql.selections import Selected, Selecting
-from outrider.surfaces.graphql_errors import FieldRefused
+from outrider.surfaces.graphql_errors import FieldRefused, refusal
 from outrider.tenancy.actors import Scope
 
 _NO_ROW: Row = ()
-_TOO_LARGE = f"The answer has more than {LARGEST_ANSWER >> 20} MB: ask for a smaller page or fewer fields."
+TOO_LARGE: Final = (
+    f"The answer has more than {LARGEST_ANSWER >> 20} MB: ask for a smaller page or fewer fields."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,22 @@ def plan_created(public_url: str, selecting: Selecting, type_name: str, selected
     return compile_created(compiling, type_name, selected)
 
 
+def plan_feed(public_url: str, operation: Operation, variables: Variables) -> FeedPlan:
+    """Give the plan of a subscription for one pattern of variables; raises `FieldRefused` and `RequestRefused`."""
+    selecting = Selecting(operation.fragments, variables.values())
+    fields = selecting.fields([operation.node.selection_set])
+    if len(fields) != 1:
+        raise refusal("A subscription must select its one field, whatever its variables say.")
+
+    def compiled() -> FeedPlan:
+        return compile_feed(Compiling(SCHEMA, selecting, FIELDS, public_url), fields[0])
+
+    try:
+        return cast("FeedPlan", operation.plan(operation.pattern(variables), compiled))
+    except BadArgument as bad:
+        raise refused_field(fields, bad) from None
+
+
 async def run(reading: Reading, plan: ReadPlan, call: Call) -> str:
     """Ask the plan's one statement and put the answer together; raises `BadArgument`."""
     require_scopes(plan.scopes, call)
@@ -88,9 +107,9 @@ async def _ask(reading: Reading, sql: str, arguments: list[object]) -> Row:
     except asyncpg.QueryCanceledError as cancelled:
         raise QueryTooExpensive from cancelled
     except asyncpg.ProgramLimitExceededError as beyond:
-        raise QueryTooExpensive(_TOO_LARGE) from beyond
+        raise QueryTooExpensive(TOO_LARGE) from beyond
     if row is None:
-        raise QueryTooExpensive(_TOO_LARGE)
+        raise QueryTooExpensive(TOO_LARGE)
     return cast("Row", row)
 
 

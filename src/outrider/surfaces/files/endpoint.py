@@ -28,9 +28,13 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9 !#$&+.^_`|~()\[\]{}=@,;-]+")
 _SHOWN: Final = re.compile(
     r"image/(png|jpeg|gif|webp|avif|bmp)|(audio|video)/[a-z0-9.+-]+|application/pdf|text/plain"
 )
+_POLICY: Final = (
+    b"content-security-policy",
+    b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+)
+_PDF: Final = "application/pdf"
 _SAFETY: Final = (
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"),
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"referrer-policy", b"no-referrer"),
 )
@@ -98,6 +102,8 @@ def _headers(file: StoredFile) -> list[tuple[bytes, bytes]]:
         (b"content-length", str(file.size).encode()),
         (b"content-disposition", disposition(file.filename, file.mime_type).encode()),
         (b"cache-control", b"private, max-age=3600, immutable"),
+        # a browser's own viewer of PDF does not open inside a sandbox, and is one itself
+        *(() if file.mime_type == _PDF else (_POLICY,)),
         *_SAFETY,
     ]
 

@@ -1,7 +1,7 @@
 """Compiles a list with pages that stands within a row: all of it is one expression of the database's."""
 
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
-from outrider.surfaces.developer_graphql.queries.pages import Columns, edge_of, rows_of
+from outrider.surfaces.developer_graphql.queries.pages import Columns, edge_of, newest_place, rows_of
 from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, joined
 from outrider.surfaces.developer_graphql.queries.windows import CountedSource
 from outrider.surfaces.developer_graphql.selections import Selected
@@ -45,6 +45,8 @@ class _NestedPage:
                     text.append(Sql(f"abs({self._column(self._source.count())})::text"))
                 case "totalCountExact":
                     text.append(Sql(f"({self._column(self._source.count())} >= 0)::text"))
+                case "feedCursor":
+                    text += ['"', Sql(newest_place(self._compiling.statement)), '"']
                 case _:
                     text.append(f'"{self._node_type}Connection"')
         body = joined([*text, "}"])
@@ -68,7 +70,7 @@ class _NestedPage:
         compiling = self._compiling
         row, entry = compiling.statement.alias(self._node_type[0].lower()), compiling.statement.alias("u")
         outside, compiling.weight = compiling.weight, compiling.weight * self._weight
-        text = edge_of(compiling, self._source, self._node_type, row, selected)
+        text = edge_of(compiling, self._source.window.kind, self._node_type, row, selected)
         compiling.weight = outside
         rows = self._add_rows(row, text)
         way = "desc" if self._source.window.is_backward else "asc"

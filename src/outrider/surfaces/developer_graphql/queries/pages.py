@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
+from outrider.surfaces.developer_graphql.cursors import FEED
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
-from outrider.surfaces.developer_graphql.queries.statements import Call
-from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, joined
+from outrider.surfaces.developer_graphql.queries.statements import Call, Statement
+from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, joined, quoted
 from outrider.surfaces.developer_graphql.queries.windows import CountedSource, Source
 from outrider.surfaces.developer_graphql.selections import Selected
 
@@ -21,6 +22,14 @@ Render = Callable[[Row, Arguments, Call], str]
 Piece: TypeAlias = "str | Render"
 _TRUE: Final = "true"
 _FALSE: Final = "false"
+
+
+class Cursors(Protocol):
+    """What gives the rows of a list their cursors."""
+
+    def expression(self, row: str, /) -> str:
+        """Give the cursor of a row in SQL."""
+        ...
 
 
 class Columns(list[str]):
@@ -63,13 +72,21 @@ class Page:
                     found.append(self._total(lambda count: str(abs(count))))
                 case "totalCountExact":
                     found.append(self._total(lambda count: _TRUE if count >= 0 else _FALSE))
+                case "feedCursor":
+                    found.append(self._feed_cursor())
                 case _:
                     found.append(f'"{type_name}"')
         return [*found, "}"]
 
+    def _feed_cursor(self) -> Render:
+        at = self._columns.add(newest_place(self._compiling.statement))
+        return lambda found, _arguments, _call: f'"{cast("str", found[at])}"'
+
     def _edges(self, selected: Selected) -> Render:
         row = self._compiling.statement.alias(self._node_type[0].lower())
-        at = self._add_rows(row, edge_of(self._compiling, self._source, self._node_type, row, selected))
+        at = self._add_rows(
+            row, edge_of(self._compiling, self._source.window.kind, self._node_type, row, selected)
+        )
         size, prefix, is_backward = self._size, self._prefix, self._source.window.is_backward
 
         def render(found: Row, arguments: Arguments, _call: Call) -> str:
@@ -127,7 +144,7 @@ class Page:
         return lambda found, _arguments, _call: show(cast("int", found[at]))
 
 
-def edge_of(compiling: Compiling, source: Source, node_type: str, row: str, selected: Selected) -> Text:
+def edge_of(compiling: Compiling, kind: Cursors, node_type: str, row: str, selected: Selected) -> Text:
     """Write one entry of a list as it is selected."""
     text: Text = ["{"]
     for number, field in enumerate(compiling.selected(selected)):
@@ -136,10 +153,19 @@ def edge_of(compiling: Compiling, source: Source, node_type: str, row: str, sele
             case "node":
                 text += compiling.written(node_type, row, field)
             case "cursor":
-                text += ['"', Sql(source.window.kind.expression(row)), '"']
+                text += ['"', Sql(kind.expression(row)), '"']
             case _:
                 text.append(f'"{node_type}Edge"')
     return [*text, "}"]
+
+
+def newest_place(statement: Statement) -> str:
+    """Give the feed's cursor behind everything that this statement can see."""
+    row = statement.alias("e")
+    newest = (
+        f"select {FEED.expression(row)} {statement.scan('events', row)} order by {row}.position desc limit 1"
+    )
+    return f"coalesce(({newest}), {quoted(FEED.write(0))})"
 
 
 def rows_of(source: Source, row: str, text: Text, *, has_cursors: bool) -> str:

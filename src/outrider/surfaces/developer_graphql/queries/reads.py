@@ -47,11 +47,13 @@ class ReadPlan:
         found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
-        return _filled(found, call.actor.application_id, file_url) if MARK in found else found
+        return filled(found, call.actor.application_id, file_url)
 
 
-def _filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
-    """The answer with what SQL cannot make in the places that SQL has marked."""
+def filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
+    """Put what SQL cannot make into the places that SQL has marked."""
+    if MARK not in found:
+        return found
 
     def made(mark: re.Match[str]) -> str:
         match Fill(mark[1]):
