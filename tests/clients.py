@@ -160,6 +160,13 @@ class Caller:
                     return found
                 await asyncio.sleep(0.02)
 
+    async def delivered(self, delivery_id: str, seconds: float = 10.0) -> None:
+        """Wait until a delivery has arrived."""
+        document = "query($id: UUID!) { webhookDelivery(id: $id) { state } }"
+        async with asyncio.timeout(seconds):
+            while (await self.data(document, id=delivery_id))["webhookDelivery"]["state"] != "SUCCEEDED":
+                await asyncio.sleep(0.02)
+
     async def knock(self, connection: dict[str, Any], body: bytes | str | object, **headers: str) -> Answered:
         """Post to the webhook address of a connection, as its platform does."""
         if not isinstance(body, bytes):

@@ -282,6 +282,26 @@ async def test_foreign_targets_are_missing_and_write_nothing(
         )
 
 
+async def test_what_another_application_has_is_missing_too(appender: Appender, application: UUID) -> None:
+    elsewhere, person, user = uuid4(), uuid4(), uuid4()
+    theirs = new_event(elsewhere)
+    identity = NewIdentity(person, user, uuid4(), "ada", None, None, False, NOON)
+    await appender.append(
+        Append(
+            application_id=elsewhere,
+            event_id=theirs.event_id,
+            events=theirs.events,
+            identities=(identity,),
+        )
+    )
+
+    for target in (Target("event", theirs.event_id), Target("user", user), Target("platform_user", person)):
+        refused = await appender.append(new_event(application, targets=[target]))
+        taken = await appender.append(new_event(elsewhere, targets=[target]))
+        assert (refused.verdict, refused.stored_id) == (Verdict.TARGET_MISSING, target.id)
+        assert taken.verdict == Verdict.APPENDED
+
+
 async def test_a_refused_item_does_not_hide_its_type_from_the_next(
     appender: Appender, application: UUID, database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:

@@ -99,6 +99,19 @@ async def test_a_caller_that_takes_its_time_between_requests_is_kept(port: int) 
     assert (await dialogue(port, request, request, last, pause=0.6)).count(b"HTTP/1.1 200") == 3
 
 
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+async def test_an_answer_without_a_body_is_not_held_back(port: int, connection: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: " + connection + b"\r\n\r\nhi"
+    )
+    async with asyncio.timeout(5):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"content-length: 2" in head
+
+
 async def test_a_head_without_end_is_refused(port: int) -> None:
     answer = await dialogue(
         port, b"GET / HTTP/1.1\r\n", *[b"X-A: " + b"b" * 30_000 + b"\r\n"] * 20, pause=0.01

@@ -99,7 +99,7 @@ async def test_the_sixty_first_request_of_a_minute_is_refused_until_the_minute_e
     with pytest.raises(RateExceeded) as refused:
         await limits.check(free)
     assert refused.value.code == "RATE_LIMITED"
-    assert refused.value.message == "Rate limit exceeded."
+    assert refused.value.message == "Rate limit exceeded"
     assert dict(refused.value.details) == {"limit": 60, "reset_at": "2026-03-01T09:31:00Z"}
     assert refused.value.headers() == (*refused.value.state.headers(), (b"retry-after", b"48"))
     assert refused.value.state.remaining == 0
@@ -108,6 +108,37 @@ async def test_the_sixty_first_request_of_a_minute_is_refused_until_the_minute_e
     assert isinstance(await outcome(limits, free), RateExceeded)
     clock.now = MINUTE + timedelta(seconds=60)
     assert await limits.check(free) == LimitState(60, 59, int(MINUTE.timestamp()) + 120)
+
+
+@pytest.mark.parametrize(
+    ("tier", "in_minute", "in_second"),
+    [("free", 60, 10), ("pro", 600, 100), ("business", 3_000, 500), ("enterprise", 6_000, 1_000)],
+)
+async def test_each_tier_lets_through_what_the_contract_says(
+    tenancy: TenancyContext,
+    tenant: Tenant,
+    limits: RateLimits,
+    clock: Clock,
+    *,
+    tier: str,
+    in_minute: int,
+    in_second: int,
+) -> None:
+    actor = on_tier(tenancy, tenant, tier)
+    for used in range(0, in_minute, in_second):
+        found = await asyncio.gather(*[outcome(limits, actor) for _ in range(in_second + 1)])
+        states = [one for one in found if isinstance(one, LimitState)]
+        assert [one.remaining for one in states] == [
+            in_minute - used - number for number in range(1, in_second + 1)
+        ]
+        clock.pass_by(1.5)
+
+    refused = await outcome(limits, actor)
+
+    assert isinstance(refused, RateExceeded)
+    assert (refused.state.limit, refused.state.remaining) == (in_minute, 0)
+    assert refused.details == {"limit": in_minute, "reset_at": "2026-03-01T09:31:00Z"}
+    assert refused.retry_after == 60 - in_minute // in_second * 1.5
 
 
 async def test_a_burst_is_refused_for_a_second_and_costs_nothing_of_the_minute(

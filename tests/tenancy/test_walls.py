@@ -29,11 +29,15 @@ SETTINGS_TABLES = (
     "api_keys",
     "subscriptions",
     "subscription_patterns",
+    "event_schemas",
+    "event_schema_versions",
     "members",
     "invitations",
     "member_sessions",
     "refresh_tokens",
 )
+UNCHANGED = {"subscription_patterns", "event_schema_versions"}
+"""What a settings transaction may not update."""
 
 
 @asynccontextmanager
@@ -68,6 +72,7 @@ async def other(tenancy: TenancyContext) -> Tenant:
         other.actor,
         NewSubscription(name="all", target_url="https://hooks.example.com/in", patterns=["*"]),
     )
+    await _declare_schema(tenancy, other)
     access = open_access(tenancy)
     email = f"{other.organisation_id.hex}@lighthouse.example"
     new = NewMember(email=email, name="Keeper", role=Role.OWNER, password=email)
@@ -77,6 +82,60 @@ async def other(tenancy: TenancyContext) -> Tenant:
     member = await keys.authenticate(session.access_token)
     await invite_member(tenancy, member, email="guest@lighthouse.example", role=Role.VIEWER)
     return other
+
+
+async def _declare_schema(tenancy: TenancyContext, tenant: Tenant) -> None:
+    # as it stands in the tables: the operation belongs to a package above
+    owner, schema_id = (tenant.organisation_id, tenant.application_id), tenancy.ids.new()
+    await tenancy.database.system.execute(
+        "insert into event_schemas (organisation_id, application_id, id, name, json_schema)"
+        " values ($1, $2, $3, 'order.created', '{}')",
+        *owner,
+        schema_id,
+    )
+    await tenancy.database.system.execute(
+        "insert into event_schema_versions (organisation_id, application_id, schema_id, version, json_schema,"
+        " created_at) values ($1, $2, $3, 1, '{}', now())",
+        *owner,
+        schema_id,
+    )
+
+
+async def test_every_table_that_a_settings_transaction_may_touch_has_row_security_that_nobody_escapes(
+    tenancy: TenancyContext,
+) -> None:
+    touched = await tenancy.database.system.fetch(
+        """
+        select c.relname as name, c.relrowsecurity and c.relforcerowsecurity as is_walled
+        from pg_class c
+        where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
+          and has_table_privilege('outrider_tenant', c.oid, 'select, insert, update, delete')
+        """
+    )
+
+    assert {row["name"] for row in touched} >= set(SETTINGS_TABLES)
+    assert [row["name"] for row in touched if not row["is_walled"]] == []
+
+
+async def test_every_key_between_tables_of_tenants_holds_the_tenant(tenancy: TenancyContext) -> None:
+    keys = await tenancy.database.system.fetch(
+        """
+        select k.conrelid::regclass::text as source, k.confrelid::regclass::text as target,
+          array(select a.attname || '=' || b.attname from unnest(k.conkey, k.confkey) n(here, there)
+            join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n.here
+            join pg_attribute b on b.attrelid = k.confrelid and b.attnum = n.there) as columns
+        from pg_constraint k where k.contype = 'f' and k.conparentid = 0
+        """
+    )
+    tied = {
+        "organisation_id=organisation_id",
+        "application_id=application_id",
+        # where the tenant is the row itself
+        "organisation_id=id",
+    }
+
+    assert len(keys) > 10
+    assert [(key["source"], key["target"]) for key in keys if not tied & set(key["columns"])] == []
 
 
 @pytest.mark.parametrize("table", SETTINGS_TABLES)
@@ -116,7 +175,7 @@ async def test_a_statement_that_forgets_its_tenant_sees_only_its_own(
     assert foreign == []
 
 
-@pytest.mark.parametrize("table", [name for name in SETTINGS_TABLES if name != "subscription_patterns"])
+@pytest.mark.parametrize("table", [name for name in SETTINGS_TABLES if name not in UNCHANGED])
 async def test_a_statement_that_forgets_its_tenant_changes_only_its_own(
     tenancy: TenancyContext, tenant: Tenant, other: Tenant, table: str
 ) -> None:
@@ -190,6 +249,20 @@ async def test_nothing_can_be_written_into_another_organisation(
             "subscription_patterns",
             ("application_id, pattern, subscription_id", "'{application}', 'order.*', '{subscription}'"),
         ),
+        (
+            "event_schemas",
+            (
+                "application_id, id, name, version, json_schema",
+                "'{application}', gen_random_uuid(), 'x', 1, '{{}}'",
+            ),
+        ),
+        (
+            "event_schema_versions",
+            (
+                "application_id, schema_id, version, json_schema, created_at",
+                "'{application}', '{schema}', 9, '{{}}', now()",
+            ),
+        ),
     ],
 )
 async def test_keys_refuse_a_reference_across_tenants_even_where_no_row_security_holds(
@@ -202,6 +275,9 @@ async def test_keys_refuse_a_reference_across_tenants_even_where_no_row_security
     subscription = await system.fetchval(
         "select id from subscriptions where organisation_id = $1", other.organisation_id
     )
+    schema = await system.fetchval(
+        "select id from event_schemas where organisation_id = $1", other.organisation_id
+    )
     columns, values = row
     statement = f"insert into {table} (organisation_id, {columns}) values ('{{mine}}', {values})"
 
@@ -212,6 +288,7 @@ async def test_keys_refuse_a_reference_across_tenants_even_where_no_row_security
                 application=other.application_id,
                 account=account,
                 subscription=subscription,
+                schema=schema,
             )
         )
 

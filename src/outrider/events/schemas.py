@@ -257,4 +257,4 @@ def _told(actor: Actor, row: SchemaRow) -> dict[str, object]:
 
 
 def _missing(schema_id: UUID) -> NotFound:
-    return NotFound(resource_type="EventSchema", resource_id=str(schema_id))
+    return NotFound("Event schema not found.", resource_type="EventSchema", resource_id=str(schema_id))

@@ -46,12 +46,16 @@ class JoiningTransport:
         self._written += len(data)
         self._transport.write(data)
 
-    def close(self) -> None:
-        """Write what is held, then close."""
+    def flush(self) -> None:
+        """Write a head that no body follows, as in the answer to HEAD."""
         if self._head:
             self._written += len(self._head)
             self._transport.write(self._head)
             self._head = b""
+
+    def close(self) -> None:
+        """Write what is held, then close."""
+        self.flush()
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
@@ -107,6 +111,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._since = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        cast("JoiningTransport", self.transport).flush()
+        super().on_response_complete()
 
     def shutdown(self) -> None:
         """End the connection, or let its answer end first; an endless one has ended by then, if its client reads."""

@@ -55,7 +55,9 @@ class ErrorEntry:
 
 ENTRIES: Final = (
     ErrorEntry(
-        errors.ValidationError, "something in the request is wrong; `details` often names it", "correct it"
+        errors.ValidationError,
+        "something in the request is wrong; `details` often names it: `path`, as `toExternalId` or `payload.total`",
+        "correct it",
     ),
     ErrorEntry(
         AppIdRequired,
@@ -110,7 +112,7 @@ ENTRIES: Final = (
     ),
     ErrorEntry(
         errors.RateLimited,
-        "too many requests; `details` has `limit` and `reset_at`; or too many live feeds of one key, then only `limit`",
+        "too many requests; `details` has `limit` and `reset_at`; too many live feeds of one key: only `limit`",
         "wait as `Retry-After` says, or end a feed",
     ),
     ErrorEntry(errors.InternalError, "our fault; the log has the traceback", "report it with `x-request-id`"),

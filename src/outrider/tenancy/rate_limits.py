@@ -48,7 +48,8 @@ class RateExceeded(RateLimited):
 
     def __init__(self, state: LimitState, retry_after: int) -> None:
         reset_at = datetime.fromtimestamp(state.reset, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        super().__init__(limit=state.limit, reset_at=reset_at)
+        # in the words of the contract
+        super().__init__("Rate limit exceeded", limit=state.limit, reset_at=reset_at)
         self.state = state
         self.retry_after = retry_after
 

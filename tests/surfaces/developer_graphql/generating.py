@@ -10,7 +10,15 @@ from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_typ
 from graphql import is_required_argument as is_required
 from hypothesis import strategies as st
 
-from tests.surfaces.developer_graphql.reference import SCHEMA, Reader, cursor, made_at, shown
+from tests.surfaces.developer_graphql.reference import (
+    SCHEMA,
+    Reader,
+    conversations,
+    cursor,
+    deliveries,
+    made_at,
+    shown,
+)
 
 DrawFn = st.DrawFn
 Filters = dict[str, st.SearchStrategy[dict[str, Any]]]
@@ -41,6 +49,8 @@ _FILTERS = {
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
     "files": "FileFilters",
+    "conversations": "ConversationFilters",
+    "webhookDeliveries": "WebhookDeliveryFilters",
 }
 _FILTERING_TABLES = {
     "subscriptionId": "subscriptions",
@@ -340,6 +350,7 @@ def log_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
             "logType": text_filter(st.sampled_from(["execution", "import", "custom.", "x"])),
             "message": text_filter(st.sampled_from(["1", "entry", 'a "quoted" entry 3', ""])),
             "createdAt": moment_filter(moments),
+            "eventId": id_filter([str(row["event_id"]) for row in reader.all("logs") if row["event_id"]]),
         }
     )
 
@@ -359,6 +370,28 @@ def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def delivery_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some deliveries and not for others."""
+    rows = deliveries(None, reader).rows
+    states: Any = SCHEMA.type_map["WebhookDeliveryState"]
+    moments = one_of([shown(made_at(row) + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)])
+    return nested(
+        {
+            "state": maybe(st.sampled_from([_Word(name) for name in states.values])),
+            "createdAt": moment_filter(moments),
+            "subscriptionId": id_filter(sorted({str(row["target_id"]) for row in rows})),
+            "eventId": id_filter(sorted({str(row["event_id"]) for row in rows})),
+        }
+    )
+
+
+def conversation_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some conversations and not for others."""
+    rows = conversations(None, reader).rows
+    moments = [shown(made_at(row) + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)]
+    return st.fixed_dictionaries({}, optional={"lastMessageAt": maybe(moment_filter(one_of(moments)))})
+
+
 def filters_of(reader: Reader) -> Filters:
     """A strategy for each type of filters: a recursive one remembers what it drew."""
     return {
@@ -366,6 +399,8 @@ def filters_of(reader: Reader) -> Filters:
         "UserFilters": people_filters(reader, "users"),
         "LogFilters": log_filters(reader),
         "FileFilters": file_filters(reader),
+        "ConversationFilters": conversation_filters(reader),
+        "WebhookDeliveryFilters": delivery_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),
     }
 

@@ -321,20 +321,35 @@ def deliveries(_: object, reader: Reader, **given: Any) -> Page:
         {**row, "shown_state": row["state"].upper(), "due": None}
         for row in of_webhooks(reader.all("deliveries"))
     ]
+    filters = given.get("filters") or {}
     rows = [
         row
         for row in rows
-        if given.get("subscriptionId") in {None, row["target_id"]}
+        if matches(of_deliveries, reader, row, filters)
+        and given.get("subscriptionId") in {None, row["target_id"]}
         and given.get("eventId") in {None, row["event_id"]}
         and given.get("state") in {None, row["shown_state"]}
     ]
     return ordered(rows, event_key, given, b"D1")
 
 
+def of_deliveries(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
+    match name:
+        case "createdAt":
+            return moment_matches(made_at(row), condition)
+        case "state":
+            return bool(row["shown_state"] == condition)
+        case _:
+            wanted = condition.get("equals")
+            return wanted in {None, row[{"subscriptionId": "target_id", "eventId": "event_id"}[name]]}
+
+
 def conversations(_: object, reader: Reader, **given: Any) -> Page:
     wanted = given.get("platformConnectionId")
     rows = [conversation(reader, person) for person in reader.all("platform_users")]
+    last_at = (given.get("filters") or {}).get("lastMessageAt") or {}
     rows = [row for row in rows if row and wanted in {None, row["person"]["connection_id"]}]
+    rows = [row for row in rows if row and moment_matches(made_at(row["latest"]), last_at)]
     return ordered([row for row in rows if row], event_key, given, b"C1")
 
 
@@ -422,6 +437,8 @@ def neighbours(reader: Reader, event_id: object) -> set[Any]:
 def of_logs(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
     if name == "createdAt":
         return moment_matches(made_at(row), condition)
+    if name == "eventId":
+        return condition.get("equals") in {None, row["event_id"]}
     column_name = {"logLevel": "level", "logType": "log_type", "message": "message"}[name]
     return text_matches(row[column_name], condition)
 
@@ -824,6 +841,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "subscriptionId": column("target_id"),
         "eventId": column("event_id"),
         "event": follow("events", "event_id"),
+        "createdAt": lambda row, _reader: shown(made_at(row)),
         "state": column("shown_state"),
         "reason": column("reason"),
         "nextAttemptAt": column("due"),

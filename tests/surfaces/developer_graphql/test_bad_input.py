@@ -121,6 +121,16 @@ async def test_no_request_at_all(door: Door, body: bytes, why: str) -> None:
         ("{ users(last: 0) { edges { cursor } } }", {}, "VALIDATION_ERROR", 400),
         ("{ logs(last: 201) { edges { cursor } } }", {}, "VALIDATION_ERROR", 400),
         ("{ events(first: 1, last: 1) { totalCount } }", {}, "VALIDATION_ERROR", 400),
+        # nothing of the page is wanted, and so nothing of it is sent to the database
+        ("{ events(first: 0) { totalCount } }", {}, "VALIDATION_ERROR", 400),
+        ('{ users(after: "junk") { totalCount } }', {}, "VALIDATION_ERROR", 400),
+        ('{ logs(before: "junk") { __typename } }', {}, "VALIDATION_ERROR", 400),
+        (
+            "query($n: Int) { webhookDeliveries(last: $n) { totalCount } }",
+            {"n": 201},
+            "VALIDATION_ERROR",
+            400,
+        ),
         (
             "{ platformUsers { edges { node { events(first: 0) { edges { cursor } } } } } }",
             {},

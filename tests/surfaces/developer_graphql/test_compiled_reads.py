@@ -18,6 +18,8 @@ LISTS = {
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
     "files": "FileFilters",
+    "conversations": "ConversationFilters",
+    "webhookDeliveries": "WebhookDeliveryFilters",
 }
 
 FIND = (
@@ -53,7 +55,7 @@ async def test_generated_filters_find_what_the_reference_finds(
 ) -> None:
     find = (
         f"query($filters: {type_name}) "
-        f"{{ {field}(filters: $filters, first: 200) {{ edges {{ node {{ id }} }} }} }}"
+        f"{{ {field}(filters: $filters, first: 200) {{ totalCount edges {{ node {{ id }} }} }} }}"
     )
     variables = {"filters": data.draw(stage.filters[type_name])}
 

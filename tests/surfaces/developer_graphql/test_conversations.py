@@ -74,6 +74,27 @@ async def test_pages_and_connections(client: Client) -> None:
     assert len(await found(client, connection=other["id"])) == 1
 
 
+async def test_a_window_of_time_and_either_order(client: Client) -> None:
+    connection = await client.connect("SMS", "sandbox", {})
+    for number in range(3):
+        await hear(client, connection, f"+1415000000{number}", "Hi")
+    document = """query($times: DateTimeFilter, $way: OrderDirection!) {
+      conversations(filters: { lastMessageAt: $times }, orderBy: { field: CREATED_AT, direction: $way }) {
+        totalCount totalCountExact edges { node { platformUser { externalId } lastMessageAt } } } }"""
+
+    async def within(way: str, **times: str) -> list[str]:
+        page = (await client.data(document, times=times, way=way))["conversations"]
+        assert (page["totalCount"], page["totalCountExact"]) == (len(page["edges"]), True)
+        return [edge["node"]["platformUser"]["externalId"][-1] for edge in page["edges"]]
+
+    moments = [one["lastMessageAt"] for one in (await found(client))[::-1]]
+
+    assert await within("ASC") == ["0", "1", "2"]
+    assert await within("DESC", gte=moments[1]) == ["2", "1"]
+    assert await within("ASC", gt=moments[0], lt=moments[2]) == ["1"]
+    assert await within("ASC", lte=moments[0]) == ["0"]
+
+
 async def test_marking_as_read(client: Client) -> None:
     connection = await client.connect("SMS", "sandbox", {})
     await hear(client, connection, "+14150000001", "one", "two", "three")

@@ -1,4 +1,4 @@
-"""Whatever is given to whatever mutation: it is never our fault, and what is refused leaves nothing behind."""
+"""Whatever is given to whatever field: it is never our fault, and what is refused leaves nothing behind."""
 
 import json
 from typing import Any
@@ -10,7 +10,9 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLObjectType,
     GraphQLScalarType,
+    get_named_type,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,8 +22,10 @@ from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from tests.surfaces.developer_graphql.door import Door, key_of
+from tests.surfaces.developer_graphql.id_places import COMBINING, ROOTS, selection
 from tests.surfaces.developer_graphql.test_managing import CREATE_PERSON, CREATE_SCHEMA
 from tests.tenants import new_tenant
+from tests.things import written
 
 _TEXTS = st.one_of(
     st.sampled_from(
@@ -66,28 +70,23 @@ _JSON = st.recursive(
 _MOMENTS = st.sampled_from(["2024-01-15T10:30:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "x"])
 
 
-def junk(kind: Any, ids: list[str]) -> st.SearchStrategy[Any]:
-    """Values for an argument: many of them fit its type, and few make sense."""
+def junk(kind: Any, ids: list[str], depth: int = 2) -> st.SearchStrategy[Any]:
+    """Values for an argument: many of them fit its type, and few make sense. Filters hold filters down to a depth."""
     match kind:
         case GraphQLNonNull():
-            return junk(kind.of_type, ids)
+            return junk(kind.of_type, ids, depth)
         case GraphQLList():
-            return st.one_of(st.none(), st.lists(junk(kind.of_type, ids), max_size=3))
+            return st.one_of(st.none(), st.lists(junk(kind.of_type, ids, depth), max_size=3))
         case GraphQLEnumType():
             return st.sampled_from([*kind.values, "JUNK", None])
         case GraphQLInputObjectType():
-            return st.fixed_dictionaries(
-                {
-                    name: junk(one.type, ids)
-                    for name, one in kind.fields.items()
-                    if str(one.type).endswith("!")
-                },
-                optional={
-                    name: junk(one.type, ids)
-                    for name, one in kind.fields.items()
-                    if not str(one.type).endswith("!")
-                },
-            )
+            fields = {
+                name: junk(one.type, ids, depth - 1)
+                for name, one in kind.fields.items()
+                if depth > 0 or name not in COMBINING
+            }
+            needed = [name for name in fields if str(kind.fields[name].type).endswith("!")]
+            return st.fixed_dictionaries({name: fields.pop(name) for name in needed}, optional=fields)
         case GraphQLScalarType():
             return {
                 "UUID": st.one_of(st.sampled_from(ids), st.sampled_from(["", "x", "pc_", 5, None])),
@@ -132,21 +131,24 @@ async def ids(door: Door) -> list[str]:
     ]
 
 
-async def count_facts(door: Door) -> int:
-    """Every change leaves an event: in the application's log, or in its organisation's."""
-    applications = [door.tenant.application_id, door.tenant.hidden_application_id]
-    count = await door.runtime.database.system.fetchval(
-        "select count(*) from events where application_id = any ($1)", applications
-    )
-    return int(count)
+def fields_with_arguments() -> list[tuple[str, str]]:
+    """Every field that can be read and takes arguments, with the type that it is of."""
+    return [
+        (kind.name, name)
+        for kind in SCHEMA.type_map.values()
+        if isinstance(kind, GraphQLObjectType)
+        and kind not in {SCHEMA.mutation_type, SCHEMA.subscription_type}
+        and not kind.name.startswith("__")
+        for name, field in kind.fields.items()
+        if field.args
+    ]
 
 
-@pytest.mark.parametrize("name", list(MUTATIONS))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-async def test_no_mutation_breaks(door: Door, ids: list[str], name: str, data: st.DataObject) -> None:
-    assert SCHEMA.mutation_type is not None
-    arguments = SCHEMA.mutation_type.fields[name].args
+def drawn(data: st.DataObject, parent: str, field: str, ids: list[str]) -> tuple[str, dict[str, Any]]:
+    """A call of a field with junk in some or all of its arguments, and its variables."""
+    kind = SCHEMA.type_map[parent]
+    assert isinstance(kind, GraphQLObjectType)
+    arguments = kind.fields[field].args
     given_arguments = {
         argument: data.draw(junk(one.type, ids), label=argument)
         for argument, one in arguments.items()
@@ -154,18 +156,57 @@ async def test_no_mutation_breaks(door: Door, ids: list[str], name: str, data: s
     }
     head = ", ".join(f"${argument}: {arguments[argument].type}" for argument in given_arguments)
     passed = ", ".join(f"{argument}: ${argument}" for argument in given_arguments)
-    document = f"mutation{f'({head})' if head else ''} {{ {name}{f'({passed})' if passed else ''} {{ __typename }} }}"
-    before = await count_facts(door)
+    call = f"{field}{f'({passed})' if passed else ''}"
+    kind_of_answer = get_named_type(kind.fields[field].type)
+    body = f"{call} {selection(kind_of_answer.name, 2)}"
+    if parent in ROOTS:
+        return f"{ROOTS[parent]}{f'({head})' if head else ''} {{ {body} }}", given_arguments
+    entry = f"{parent[0].lower()}{parent[1:]}"
+    return (
+        f"query({head + ', ' if head else ''}$own: UUID!) {{ {entry}(id: $own) {{ {body} }} }}",
+        given_arguments,
+    )
 
+
+async def sent(door: Door, document: str, variables: dict[str, Any]) -> Any:
+    """What is answered, which is never that something broke."""
     # not with orjson: there are integers beyond 64 bits
-    got = await door.knock(json.dumps({"query": document, "variables": given_arguments}).encode())
+    got = await door.knock(json.dumps({"query": document, "variables": variables}).encode())
 
-    answer = orjson.loads(got.body)
     assert got.status in {200, 400}
-    assert b"INTERNAL_ERROR" not in got.body, (document, given_arguments)
+    assert b"INTERNAL_ERROR" not in got.body, (document, variables)
+    return orjson.loads(got.body)
+
+
+@pytest.mark.parametrize("name", list(MUTATIONS))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_no_mutation_breaks(door: Door, ids: list[str], name: str, data: st.DataObject) -> None:
+    document, variables = drawn(data, "Mutation", name, ids)
+    before = await written(door.runtime.database.system, door.tenant)
+
+    answer = await sent(door, document, variables)
+
     if "errors" in answer:
         assert answer["data"] is None
-        assert await count_facts(door) == before, (answer, given_arguments)
+        assert await written(door.runtime.database.system, door.tenant) == before, (answer, variables)
+
+
+@pytest.mark.parametrize(("parent", "field"), fields_with_arguments())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_no_read_breaks(
+    door: Door, ids: list[str], parent: str, field: str, data: st.DataObject
+) -> None:
+    document, variables = drawn(data, parent, field, ids)
+    if parent not in ROOTS:
+        variables["own"] = data.draw(st.sampled_from(ids), label="own")
+    before = await written(door.runtime.database.system, door.tenant)
+
+    answer = await sent(door, document, variables)
+
+    assert "errors" not in answer or answer["data"] is None
+    assert await written(door.runtime.database.system, door.tenant) == before
 
 
 def test_every_mutation_is_carried_out_by_an_operation() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from outrider.surfaces.graphql_errors import FieldRefused
 from tests.surfaces.developer_graphql.stage import Stage
 
 EVENTS = 25_000
+SOME_TIME_AGO = datetime.now(UTC) - timedelta(seconds=5_000)
 _COUNT = "query($type: String) { events(filters: { eventType: { equals: $type } }) { totalCount totalCountExact } }"
 
 
@@ -38,6 +40,17 @@ async def crowd(stage: Stage) -> Stage:
     )
     await pool.execute(
         "insert into event_types select $1, unnest(array['rare', 'message.inbound', 'tick'])", application_id
+    )
+    await pool.execute(
+        "insert into logs (application_id, id, level, log_type, message) "
+        "select $1, uuidv7(make_interval(secs => -n)), 'info', 'execution', 'x' from generate_series(1, 12000) n",
+        application_id,
+    )
+    await pool.execute(
+        "insert into deliveries (application_id, id, kind, event_id, target_id, state, attempts, finished_at) "
+        "select $1, uuidv7(make_interval(secs => -n)), 'webhook', uuidv7(), uuidv7(), 'succeeded', 1, now() "
+        "from generate_series(1, 12000) n",
+        application_id,
     )
     await pool.execute("analyze")
     actor = replace(stage.tenant.actor, application_id=application_id)
@@ -63,6 +76,23 @@ async def test_many_users_are_estimated_too(crowd: Stage) -> None:
 
     assert counted["totalCountExact"] is False
     assert counted["totalCount"] == pytest.approx(12_000, rel=0.1)
+
+
+@pytest.mark.parametrize("field", ["logs", "webhookDeliveries"])
+async def test_entries_and_deliveries_are_counted_and_estimated_too(crowd: Stage, field: str) -> None:
+    counted = (await crowd.ask(f"{{ {field} {{ totalCount totalCountExact }} }}"))[field]
+    exact = (
+        await crowd.ask(
+            f"query($at: DateTime) {{ {field}(filters: {{ createdAt: {{ gt: $at }} }}) "
+            "{ totalCount totalCountExact } }",
+            {"at": SOME_TIME_AGO.isoformat()},
+        )
+    )[field]
+
+    assert counted["totalCountExact"] is False
+    assert counted["totalCount"] == pytest.approx(12_000, rel=0.1)
+    assert exact["totalCountExact"] is True
+    assert exact["totalCount"] == pytest.approx(5_000, abs=500)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from outrider.surfaces.developer_graphql.documents import Documents
+from outrider.surfaces.developer_graphql.queries.statements import Statement
 from tests.surfaces.developer_graphql.stage import Stage
 
 EVERYTHING = """query($type: String, $after: String, $first: Int, $filters: EventFilters, $with: Boolean = false) {
@@ -123,6 +124,12 @@ async def test_every_table_is_tied_to_the_tenant(recorded: tuple[Stage, list[str
                 name,
                 table[:80],
             )
+
+
+@pytest.mark.parametrize("table", ["api_keys", "organisations", "link_codes", "events e, users"])
+def test_a_table_without_a_wall_cannot_be_named(table: str) -> None:
+    with pytest.raises(KeyError):
+        Statement().scan(table, "t")
 
 
 async def test_what_needs_no_row_asks_no_statement(recorded: tuple[Stage, list[str]]) -> None:

@@ -67,7 +67,19 @@ async def test_depth_is_bounded(door: Door, depth: int) -> None:
     got = await door.ask(WALK, id="00000000-0000-7000-8000-000000000000", depth=depth)
 
     assert got.code == "VALIDATION_ERROR"
-    assert got.error["extensions"]["details"] == {"field": "depth"}
+    assert got.error["extensions"]["details"] == {"path": "depth"}
+
+
+async def test_null_is_as_good_as_left_out(door: Door) -> None:
+    start = await create(door, "start")
+    child = await create(door, "child", start)
+    document = """query($id: UUID!, $none: Int) { provenance(eventId: $id, depth: $none) { nodes { event { id } } }
+      event(id: $id) { childEvents(first: $none) { id } } }"""
+
+    found = await door.data(document, id=start, none=None)
+
+    assert [one["event"]["id"] for one in found["provenance"]["nodes"]] == [start, child]
+    assert found["event"] == {"childEvents": [{"id": child}]}
 
 
 async def test_no_event_has_no_provenance(door: Door) -> None:

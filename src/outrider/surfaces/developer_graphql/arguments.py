@@ -48,19 +48,19 @@ Given: TypeAlias = "Operand | Mapping[str, Given] | Sequence[Given]"
 
 
 def given_arguments(definition: GraphQLField, node: FieldNode, variables: VariableValues) -> dict[str, Given]:
-    """Give the arguments that are not null, input objects taken apart down to their values."""
+    """Give the arguments, input objects taken apart down to their values; null is as good as left out."""
     written = {argument.name.value: argument.value for argument in node.arguments or ()}
     found: dict[str, Given] = {}
     for name, argument in definition.args.items():
-        value = written.get(name)
-        if value is None or _is_absent(value, variables):
-            default = default_of(argument)
-            given = None if default is None else Constant(default)
-        else:
+        value, default = written.get(name), default_of(argument)
+        given: Given | None = None
+        if value is not None and not _is_absent(value, variables):
             kind = argument_kind(argument)
             given = _given(kind, value, variables)
             if given is None and kind.is_required:
-                raise ValidationError(f"{name} must not be null.", field=name)
+                raise ValidationError(f"{name} must not be null.", path=name)
+        if given is None and default is not None:
+            given = Constant(default)
         if given is not None:
             found[name] = given
     return found

@@ -136,12 +136,12 @@ class DeveloperGraphql:
     async def _answer(self, exchange: _Exchange) -> Answer:
         scope = exchange.scope
         try:
-            if scope["method"] != "POST" and not _is_streamed_get(scope):
+            if not _is_readable(scope) and header(scope, b"authorization") is None:
                 return _not_posted(scope)
             exchange.actor = await self._access.recognise(scope)
             await self._count(exchange, exchange.actor)
-            if scope["method"] == "POST" and not is_json(header(scope, b"content-type")):
-                return answers.refused(415, "The body must be sent as Content-Type: application/json.")
+            if (not_taken := _not_taken(scope)) is not None:
+                return not_taken
             body = await read_body(scope, exchange.receive, limit=MOST_BYTES)
         except AppError as problem:
             return answers.failed(problem, _status_of(problem))
@@ -221,6 +221,18 @@ def _is_streamed_get(scope: Scope) -> bool:
     """An EventSource can only get; what it wants stands in the address."""
     accept = header(scope, b"accept")
     return scope["method"] == "GET" and streams.takes_stream(accept) and not playground.wants_page(accept)
+
+
+def _is_readable(scope: Scope) -> bool:
+    return scope["method"] == "POST" or _is_streamed_get(scope)
+
+
+def _not_taken(scope: Scope) -> Answer | None:
+    if not _is_readable(scope):
+        return _not_posted(scope)
+    if scope["method"] == "POST" and not is_json(header(scope, b"content-type")):
+        return answers.refused(415, "The body must be sent as Content-Type: application/json.")
+    return None
 
 
 def _status_of(problem: AppError) -> int:

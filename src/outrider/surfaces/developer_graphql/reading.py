@@ -90,9 +90,9 @@ def plan_feed(public_url: str, operation: Operation, variables: Variables) -> Fe
 async def run(reading: Reading, plan: ReadPlan, call: Call) -> str:
     """Ask the plan's one statement and put the answer together; raises `BadArgument`."""
     require_scopes(plan.scopes, call)
-    if plan.sql is None:
-        return plan.render(_NO_ROW, (), call, reading.file_url)
     arguments = plan.statement.arguments(call)
+    if plan.sql is None:
+        return plan.render(_NO_ROW, arguments, call, reading.file_url)
     try:
         with faults_as_unavailable():
             row = await _ask(reading, plan.sql, arguments)

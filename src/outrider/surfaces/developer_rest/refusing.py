@@ -48,8 +48,8 @@ def broken() -> AppError:
 
 
 def _details(details: Mapping[str, object], names: Mapping[str, str]) -> dict[str, Any]:
-    found = {name: value for name, value in details.items() if name not in {"field", "path"}}
-    place = details.get("path", details.get("field"))
+    found = {name: value for name, value in details.items() if name != "path"}
+    place = details.get("path")
     return {"path": _path(str(place), names), **found} if place else found
 
 

@@ -1,17 +1,20 @@
 """Conversations: a view of the graph. A platform user whose messages came in has one, and it stands where the
 latest message between them and us stands, so the list is a walk over messages and never a sort."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from outrider.core.ids import first_id_after, first_id_at
 from outrider.messaging.marking import CONVERSATION, CONVERSATION_READ, READ_UP_TO
 from outrider.surfaces.developer_graphql import cursors
-from outrider.surfaces.developer_graphql.arguments import Given, Operand, operand
+from outrider.surfaces.developer_graphql.arguments import Given, Operand, members, operand
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Fields
+from outrider.surfaces.developer_graphql.queries.lists import bounded_count
+from outrider.surfaces.developer_graphql.queries.operators import moment_conditions
 from outrider.surfaces.developer_graphql.queries.statements import Statement
 from outrider.surfaces.developer_graphql.queries.texts import Sql, Text, exists, joined, moment, plain
-from outrider.surfaces.developer_graphql.queries.windows import PAGE_LIMIT, Window, window_of
+from outrider.surfaces.developer_graphql.queries.windows import MOST_COUNTED, PAGE_LIMIT, Window, window_of
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
@@ -29,6 +32,8 @@ class ConversationSource:
     statement: Statement
     window: Window
     connection: str | None
+    times: Sequence[str]
+    """Conditions on the latest message, which is `{row}`."""
 
     def page(self, row: str) -> str:
         """Give `from …` with the conversations between the cursors."""
@@ -45,9 +50,25 @@ class ConversationSource:
             f"order by {message}.id {self.window.way} limit {PAGE_LIMIT}) {row} order by {row}.id {self.window.way}"
         )
 
+    def count(self) -> str:
+        """Count up to the limit; beyond it, think the rest as dense as what was counted, by when people came."""
+        person, counted, other = (self.statement.alias(letter) for letter in "pno")
+        conditions = [_has_inbound(self.statement, f"{person}.id")]
+        if self.connection is not None:
+            conditions.append(f"{person}.connection_id = {self.connection}")
+        latest = _latest_message(self.statement, f"{person}.id")
+        conditions += [one.replace("{row}.id", latest) for one in self.times]
+        scan = self.statement.scan("platform_users", person, *conditions)
+        order = f"order by {person}.created_at desc, {person}.id desc"
+        rows = f"select {person}.created_at {scan} {order} limit {MOST_COUNTED + 1}"
+        everyone = self.statement.scan("platform_users", other)
+        whole = f"(select max({other}.created_at) - min({other}.created_at) {everyone})"
+        return bounded_count(rows, counted, whole, f"max({counted}.created_at) - min({counted}.created_at)")
+
     def _messages(self, event_type: str) -> str:
         event = self.statement.alias("e")
-        conditions = [f"{event}.event_type = {event_type}", *self.window.behind(event)]
+        behind = [one.replace("{row}", event) for one in (*self.times, *self.window.bounds)]
+        conditions = [f"{event}.event_type = {event_type}", *behind]
         scan = self.statement.scan("events", event, *conditions)
         return f"select {event}.id, {event}.event_type {scan} order by {event}.id {self.window.way}"
 
@@ -68,10 +89,12 @@ def conversations(compiling: Compiling, given: Mapping[str, Given]) -> Conversat
     """Give the source of the field `conversations`."""
     compiling.require(Scope.EVENTS_READ)
     connection = operand(given, "platformConnectionId")
+    last_at = members(members(given, "filters") or {}, "lastMessageAt") or {}
     return ConversationSource(
         compiling.statement,
         window_of(compiling, given, cursors.CONVERSATIONS),
         compiling.statement.value(connection, "uuid") if connection is not None else None,
+        moment_conditions(compiling.statement, last_at, "{row}.id", "uuid", first_id_at, first_id_after),
     )
 
 

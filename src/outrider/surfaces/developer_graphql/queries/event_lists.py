@@ -18,7 +18,7 @@ from outrider.surfaces.developer_graphql.queries.filters import (
     matching_types,
     row_condition,
 )
-from outrider.surfaces.developer_graphql.queries.lists import bounded_count, time_of
+from outrider.surfaces.developer_graphql.queries.lists import count_by_id
 from outrider.surfaces.developer_graphql.queries.statements import Statement
 from outrider.surfaces.developer_graphql.queries.windows import MOST_COUNTED, PAGE_LIMIT, Window, window_of
 from outrider.tenancy.actors import Scope
@@ -42,9 +42,7 @@ class EventSource:
         counted, other = self.statement.alias("n"), self.statement.alias("o")
         rows = self._rows(self.conditions, MOST_COUNTED + 1)
         log = f"select {other}.id {self.statement.scan('events', other)} order by {other}.id"
-        whole = f"{time_of(f'({log} desc limit 1)')} - {time_of(f'({log} limit 1)')}"
-        times = time_of(f"{counted}.id")
-        return bounded_count(rows, counted, whole, f"max({times}) - min({times})")
+        return count_by_id(rows, counted, log)
 
     @property
     def _way(self) -> str:

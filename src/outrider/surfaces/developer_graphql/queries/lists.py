@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
+from outrider.core.ids import first_id_after, first_id_at
 from outrider.surfaces.developer_graphql import cursors
-from outrider.surfaces.developer_graphql.arguments import Given, members, operand
+from outrider.surfaces.developer_graphql.arguments import Given, Operand, members, operand
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.operators import (
+    is_one,
+    moment_conditions,
+    nested_conditions,
+)
 from outrider.surfaces.developer_graphql.queries.people_filters import people_conditions
 from outrider.surfaces.developer_graphql.queries.statements import Statement
 from outrider.surfaces.developer_graphql.queries.windows import MOST_COUNTED, PAGE_LIMIT, Window, window_of
@@ -55,11 +62,19 @@ class RowSource:
 
     def page(self, row: str) -> str:
         """Give `from …` with the rows between the cursors."""
-        entry, way = self.statement.alias(self.table[0]), self.window.way
-        conditions = [one.replace("{row}", entry) for one in (*self.conditions, *self.window.bounds)]
-        scan = self.statement.scan(self.table, entry, *conditions)
-        rows = f"select {entry}.* {scan} order by {entry}.id {way} limit {PAGE_LIMIT}"
-        return f"from ({rows}) {row} order by {row}.id {way}"
+        rows = self._rows([*self.conditions, *self.window.bounds], PAGE_LIMIT)
+        return f"from ({rows}) {row} order by {row}.id {self.window.way}"
+
+    def count(self) -> str:
+        """Count up to the limit; beyond it, think the rest as dense as what was counted."""
+        counted, other = self.statement.alias("n"), self.statement.alias("o")
+        every = f"select {other}.id {self.statement.scan(self.table, other)} order by {other}.id"
+        return count_by_id(self._rows(self.conditions, MOST_COUNTED + 1), counted, every)
+
+    def _rows(self, conditions: Sequence[str], limit: int) -> str:
+        entry = self.statement.alias(self.table[0])
+        scan = self.statement.scan(self.table, entry, *[one.replace("{row}", entry) for one in conditions])
+        return f"select {entry}.* {scan} order by {entry}.id {self.window.way} limit {limit}"
 
 
 @dataclass(slots=True)
@@ -69,23 +84,28 @@ class DeliverySource:
     statement: Statement
     window: Window
     conditions: Sequence[str]
-    state: str | None
 
     def page(self, row: str) -> str:
         """Give `from …` with the deliveries between the cursors."""
-        either, way = self.statement.alias("w"), self.window.way
-        conditions = [*self.conditions, *self.window.bounds]
-        both = delivery_rows(
-            self.statement, conditions, self.state, f"order by {{row}}.id {way} limit {PAGE_LIMIT}"
-        )
-        return (
-            f"from (select {either}.* from ({both}) {either} "  # noqa: S608
-            f"order by {either}.id {way} limit {PAGE_LIMIT}) {row} order by {row}.id {way}"
-        )
+        rows = self._rows([*self.conditions, *self.window.bounds], self.window.way, PAGE_LIMIT)
+        return f"from ({rows}) {row} order by {row}.id {self.window.way}"
+
+    def count(self) -> str:
+        """Count up to the limit; beyond it, think the rest as dense as what was counted."""
+        rows = self._rows(self.conditions, self.window.way, MOST_COUNTED + 1)
+        first, last = (f"({self._rows([], way, 1)})" for way in ("asc", "desc"))
+        ends, counted = self.statement.alias("o"), self.statement.alias("n")
+        every = f"select {ends}.id from ({first} union all {last}) {ends} order by {ends}.id"  # noqa: S608
+        return count_by_id(rows, counted, every)
+
+    def _rows(self, conditions: Sequence[str], way: str, limit: int) -> str:
+        either = self.statement.alias("w")
+        both = delivery_rows(self.statement, conditions, f"order by {{row}}.id {way} limit {limit}")
+        return f"select {either}.* from ({both}) {either} order by {either}.id {way} limit {limit}"  # noqa: S608
 
 
-def delivery_rows(statement: Statement, conditions: Sequence[str], state: str | None, tail: str = "") -> str:
-    """Select deliveries from the queue and from what has ended; conditions and tail speak of `{row}`."""
+def delivery_rows(statement: Statement, conditions: Sequence[str], tail: str = "") -> str:
+    """Select deliveries from the queue and from what has ended; conditions speak of `{row}` and its `{state}`."""
     queued, ended = statement.alias("q"), statement.alias("d")
     queued_state = (
         f"case when {queued}.state = 'held' then 'HELD' when {queued}.attempts > 0 then 'RETRYING' "
@@ -93,9 +113,8 @@ def delivery_rows(statement: Statement, conditions: Sequence[str], state: str | 
     )
 
     def scan(table: str, row: str, shown: str) -> str:
-        stands = [] if state is None else [f"{shown} = {state}"]
-        written = [one.replace("{row}", row) for one in conditions]
-        found = statement.scan(table, row, f"{row}.kind = 'webhook'", *stands, *written)
+        written = [one.replace("{row}", row).replace("{state}", shown) for one in conditions]
+        found = statement.scan(table, row, f"{row}.kind = 'webhook'", *written)
         return f"{found} {tail.replace('{row}', row)}"
 
     waiting = (
@@ -137,23 +156,42 @@ def deliveries(compiling: Compiling, given: Mapping[str, Given]) -> DeliverySour
     """Give the source of the field `webhookDeliveries`."""
     compiling.require(Scope.EVENTS_READ)
     statement = compiling.statement
-    conditions = [
+    conditions = nested_conditions(
+        members(given, "filters") or {}, lambda name, value: _delivery_conditions(statement, name, value)
+    )
+    conditions += [
         f"{{row}}.{column} = {statement.value(wanted, 'uuid')}"
-        for name, column in (("subscriptionId", "target_id"), ("eventId", "event_id"))
+        for name, column in _DELIVERY_IDS.items()
         if (wanted := operand(given, name)) is not None
     ]
     state = operand(given, "state")
-    return DeliverySource(
-        statement,
-        window_of(compiling, given, cursors.DELIVERIES),
-        conditions,
-        statement.value(state, "text") if state is not None else None,
-    )
+    if state is not None:
+        conditions += _delivery_conditions(statement, "state", state)
+    return DeliverySource(statement, window_of(compiling, given, cursors.DELIVERIES), conditions)
+
+
+_DELIVERY_IDS: Final = {"subscriptionId": "target_id", "eventId": "event_id"}
+
+
+def _delivery_conditions(statement: Statement, name: str, value: Given) -> list[str]:
+    if name == "state":
+        return [f"{{state}} = {statement.value(cast('Operand', value), 'text')}"]
+    given = cast("Mapping[str, Given]", value)
+    if name == "createdAt":
+        return moment_conditions(statement, given, "{row}.id", "uuid", first_id_at, first_id_after)
+    return is_one(statement, given, f"{{row}}.{_DELIVERY_IDS[name]}")
 
 
 def time_of(event_id: str) -> str:
     """Give the moment that an id holds."""
     return f"uuid_extract_timestamp({event_id})"
+
+
+def count_by_id(rows: str, alias: str, every: str) -> str:
+    """Count `rows`; too many are guessed from the time between the first and the last of `every`, in order of id."""
+    whole = f"{time_of(f'({every} desc limit 1)')} - {time_of(f'({every} limit 1)')}"
+    times = time_of(f"{alias}.id")
+    return bounded_count(rows, alias, whole, f"max({times}) - min({times})")
 
 
 def bounded_count(rows: str, alias: str, whole: str, span: str) -> str:

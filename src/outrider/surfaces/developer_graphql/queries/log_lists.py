@@ -9,6 +9,7 @@ from outrider.surfaces.developer_graphql.arguments import Given, members, operan
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.lists import RowSource
 from outrider.surfaces.developer_graphql.queries.operators import (
+    is_one,
     moment_conditions,
     nested_conditions,
     text_conditions,
@@ -35,6 +36,12 @@ def _conditions(statement: Statement, name: str, value: Given) -> list[str]:
     match name:
         case "createdAt":
             return moment_conditions(statement, given, "{row}.id", "uuid", first_id_at, first_id_after)
+        case "eventId":
+            # in this order it is never null, and an index still leads to it
+            return [
+                f"({{row}}.event_id is not null and {one})"
+                for one in is_one(statement, given, "{row}.event_id")
+            ]
         case "logLevel":
             return text_conditions(statement, given, "{row}.level")
         case "logType":

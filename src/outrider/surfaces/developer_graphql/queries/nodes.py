@@ -94,7 +94,7 @@ def delivery(compiling: Compiling, delivery_id: str, selected: Selected) -> Text
     """Write a delivery, waiting or ended, given an expression for its id, or null."""
     row = compiling.statement.alias("w")
     body = joined(compiling.written("WebhookDelivery", row, selected))
-    rows = lists.delivery_rows(compiling.statement, [f"{{row}}.id = {delivery_id}"], None)
+    rows = lists.delivery_rows(compiling.statement, [f"{{row}}.id = {delivery_id}"])
     return [Sql(f"coalesce((select {body} from ({rows}) {row} limit 1), 'null')")]  # noqa: S608
 
 
@@ -290,6 +290,7 @@ _DELIVERY: Final[Fields] = {
     "subscriptionId": _column(plain, "target_id"),
     "eventId": _column(plain, "event_id"),
     "event": _one("Event", "events", "{row}.id = {from}.event_id"),
+    "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
     "state": _column(plain, "state"),
     "reason": _column(optional, "reason"),
     "nextAttemptAt": _column(optional_moment, "due_at"),

@@ -113,7 +113,7 @@ def _created(compiling: Compiling, type_name: str, created: str, selected: Selec
 
 
 def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPlan:
-    sql = compiling.statement.finish(_bounded(columns)) if columns else None
+    sql = compiling.statement.finish(_bounded(columns) if columns else "") or None
     if sql is not None and not _TENANT.search(sql):
         # what was only just made may need no row at all, but $1 is always sent
         sql += " and $1::uuid is not null"

@@ -66,13 +66,15 @@ class BadArgument(Exception):
 class Statement:
     """Collects parameters and gives out aliases while SQL is put together. $1 is the application.
 
-    A parameter is a mark in the text until the end, since not every one that was asked for is used.
+    A parameter is a mark in the text until the end, since not every one that was asked for is used. Those that are
+    not are still checked: a list of which only the count is wanted refuses a bad cursor as any.
     """
 
     def __init__(self) -> None:
         self.key = ""
         self._wanted: list[Parameter] = []
         self._used: list[Parameter] = []
+        self._unused: list[Parameter] = []
         self._places: dict[str, int] = {}
         self._aliases = itertools.count(1)
         self._organisation = ""
@@ -115,14 +117,18 @@ class Statement:
 
     def finish(self, sql: str) -> str:
         """Number the parameters that the text uses."""
-        return _MARK.sub(self._number, sql)
+        numbered = _MARK.sub(self._number, sql)
+        self._unused = [one for one in self._wanted if one not in self._used]
+        return numbered
 
     def place(self, parameter: str) -> int:
         """Tell where among the arguments a used parameter's value is."""
         return self._places[parameter[: parameter.index("::")]]
 
     def arguments(self, call: Call) -> list[object]:
-        """Give the values of all used parameters at a request, or raise `BadArgument`."""
+        """Give the values of all used parameters at a request, or raise `BadArgument` for any parameter."""
+        for parameter in self._unused:
+            parameter(call)
         return [call.actor.application_id, *[parameter(call) for parameter in self._used]]
 
     def _want(self, parameter: Parameter, sql_type: str) -> str:

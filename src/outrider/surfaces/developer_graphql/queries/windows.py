@@ -34,10 +34,6 @@ class Window:
         """Which way the rows are read: from the end of the list when its last ones are asked for."""
         return "asc" if self.is_ascending != self.is_backward else "desc"
 
-    def behind(self, row: str) -> list[str]:
-        """Give the conditions that keep a row between the cursors."""
-        return [one.replace("{row}", row) for one in self.bounds]
-
 
 class Source(Protocol):
     """The rows of one list."""
@@ -92,7 +88,7 @@ def page_operand(given: Mapping[str, Given]) -> Operand:
     """Give how many entries are asked for; raises `ValidationError` for both ends at once."""
     first, last = operand(given, "first"), operand(given, "last")
     if first is not None and last is not None:
-        raise ValidationError("Either first or last can be given, not both.", field="last")
+        raise ValidationError("Either first or last can be given, not both.", path="last")
     return first or last or USUAL_PAGE
 
 
