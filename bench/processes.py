@@ -32,7 +32,12 @@ def free_address() -> Address:
 def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """The environment of the product's commands: ours without any setting of the person who runs this."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
-    return inherited | {"OUTRIDER_DATA_DIR": str(data_dir), "OUTRIDER_ALLOW_PRIVATE_TARGETS": "1"} | settings
+    usual = {
+        "OUTRIDER_DATA_DIR": str(data_dir),
+        "OUTRIDER_ALLOW_PRIVATE_TARGETS": "1",
+        "OUTRIDER_FILES_SHARED": "1",
+    }
+    return inherited | usual | settings
 
 
 async def spawn(*command: str | Path, log: Path, environment: Mapping[str, str] | None = None) -> Process:

@@ -45,10 +45,10 @@ async def new_database(dsn: str, name: str) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def running(
-    dsn: str, folder: Path, *, role: str = "all", leases: LeaseLimits = QUICK
+    dsn: str, folder: Path, *, role: str = "all", leases: LeaseLimits = QUICK, **settings: str
 ) -> AsyncGenerator[Runtime]:
     """A process's parts, stopped in order at the end unless they were made to `vanish`."""
-    runtime = await open_runtime(settings_for(folder, dsn), dsn, role=role, lease_limits=leases)
+    runtime = await open_runtime(settings_for(folder, dsn, **settings), dsn, role=role, lease_limits=leases)
     try:
         yield runtime
     finally:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from outrider.core import log
 from outrider.tenancy.api_keys import list_api_keys, revoke_api_key
-from outrider.webhooks.receiving import UNRECOGNISED
+from outrider.webhooks.inbound_items import UNRECOGNISED
 from tests.clients import Answered, Client
 
 _TABLES = [

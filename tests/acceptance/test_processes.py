@@ -312,8 +312,8 @@ async def test_roles_beside_each_other_on_an_external_database(
     installation = external.installation
     first = await installation.bootstrap()
     async with (
-        installation.serving("--role", "api") as api,
-        installation.serving("--role", "worker") as worker,
+        installation.serving("--role", "api", FILES_SHARED="1") as api,
+        installation.serving("--role", "worker", FILES_SHARED="1") as worker,
     ):
         caller = await installation.caller(api, session)
         connection = await _sandbox(caller, sink)

@@ -180,6 +180,20 @@ def test_wrong_words_are_refused_before_anything_happens(
     assert "usage: outrider" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("role", ["api", "worker"])
+async def test_a_split_role_wants_to_hear_that_files_are_shared(tmp_path: Path, role: str) -> None:
+    shell = Shell(tmp_path / "data")
+
+    finished = await shell.run("serve", "--role", role, PORT="0")
+
+    assert (finished.status, finished.out) == (1, "")
+    assert finished.err.startswith(f"A server with --role {role} shares its files with others")
+    assert "OUTRIDER_FILES_DIR" in finished.err
+    assert "OUTRIDER_FILES_SHARED=1" in finished.err
+    assert finished.err.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
 def test_help_of_every_command_needs_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("serve", "dev", "bootstrap", "migrate", "keys", "verify", "doctor", "listen"):
         with pytest.raises(SystemExit) as ended:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import email
+import email.policy
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +22,22 @@ class Asked:
     body: bytes
 
     @property
+    def form(self) -> dict[str, object]:
+        """The fields, whether they came as JSON or as a form; of files their bytes."""
+        kind = self.headers.get("content-type", "")
+        if not kind.startswith("multipart/"):
+            return self.json
+        parsed = email.message_from_bytes(
+            f"Content-Type: {kind}\r\n\r\n".encode() + self.body, policy=email.policy.HTTP
+        )
+        return {
+            str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
+            if part.get_filename()
+            else _value(part.get_payload(decode=True))
+            for part in parsed.iter_parts()  # type: ignore[attr-defined]
+        }
+
+    @property
     def json(self) -> dict[str, object]:
         return json.loads(self.body)
 
@@ -31,6 +49,13 @@ class Reply:
     status: int
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _value(raw: bytes) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode()
 
 
 Answer = Callable[[Asked], Reply]

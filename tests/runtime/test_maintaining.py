@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -10,11 +11,13 @@ import pytest
 from outrider.core.database.pools import open_database
 from outrider.core.ids import first_id_at
 from outrider.core.metrics import Metrics
+from outrider.files.storage import ContentStorage
 from outrider.runtime import cross_tenant
 from outrider.runtime.maintaining import MONTHS_AHEAD, Maintenance
 from tests.events.appends import appending, new_event
 from tests.running import new_database, until
 
+NO_FILES = ContentStorage(Path("/nowhere"))
 PARENTS = ("events", "edges", "raw_bodies", "messages", "deliveries", "attempts", "frozen_bodies")
 
 
@@ -41,7 +44,7 @@ async def partitions(database: "asyncpg.Connection[asyncpg.Record]", parent: str
 
 async def run_once(own_dsn: str, days: int = 30) -> None:
     pool = (await open_database(own_dsn)).system
-    maintenance = Maintenance(pool, Metrics(), days)
+    maintenance = Maintenance(pool, Metrics(), days, NO_FILES)
     await maintenance._do_chores()
     pool.terminate()
 
@@ -154,7 +157,7 @@ async def test_receipts_that_nobody_s_message_came_for_are_let_go_and_counted(
             name,
         )
     pool, metrics = (await open_database(own_dsn)).system, Metrics()
-    await Maintenance(pool, metrics, 30)._do_chores()
+    await Maintenance(pool, metrics, 30, NO_FILES)._do_chores()
     pool.terminate()
     assert metrics.receipts_unmatched_total.value() == 1
     for table in ("parked_receipts", "external_messages"):
@@ -212,7 +215,7 @@ async def test_a_round_that_fails_is_followed_by_the_next(
     pool = (await open_database(own_dsn)).system
     metrics = Metrics()
     metrics.queue_depth.set(7)
-    maintenance = Maintenance(pool, metrics, 30)
+    maintenance = Maintenance(pool, metrics, 30, NO_FILES)
     maintenance.start()
     await until(lambda: metrics.queue_depth.value() == 0)
     maintenance.close()

@@ -86,6 +86,21 @@ DAMAGE = {
         f"""insert into reopened_deliveries (application_id, id, attempts, state, finished_at)
         select application_id, {OTHER}, 1, 'failed', now() from messages where id = {MESSAGE}""",
     ),
+    "a file lost": ("edge to a missing file", "delete from files where filename = 'image.png'"),
+    "fetching lost": (
+        "pending file that nobody will fetch",
+        "update files set state = 'pending', sha256 = null, size = null where filename = 'image.png'",
+    ),
+    "fetching that goes on after its end": (
+        "file that has ended and is still to be fetched",
+        """insert into delivery_queue (application_id, shard, position, id, kind, event_id, target_id)
+        select f.application_id, 0, e.position, f.id, 'media', e.id, f.id from files f
+        join events e on e.application_id = f.application_id and e.event_type = 'message.inbound' limit 1""",
+    ),
+    "the message of a part lost": (
+        "part of a missing message",
+        f"""insert into message_parts select application_id, {OTHER}, 0, 'x' from messages where id = {MESSAGE}""",
+    ),
     "a fan-out never released": (
         "unreleased fan-out of an attempted message",
         f"""insert into fan_outs select application_id, 1, id, 'message.outbound', null, true, {OTHER}
@@ -115,14 +130,18 @@ async def used(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGener
         await send_message(runtime.sending, tenant.actor, request)
         entry = await runtime.connections.get(tenant.application_id, connection.id)
         assert entry is not None
-        body = b'{"messages": [{"from": "ada", "text": "Hi"}], "receipts": [{"message_id": "x", "state": "read"}]}'
+        body = (
+            b'{"messages": [{"from": "ada", "text": "Hi"}, {"from": "ada", "image": {}}], '
+            b'"receipts": [{"message_id": "x", "state": "read"}]}'
+        )
         await receiving.receive_for(
             runtime.receiving, entry, runtime.registry.get("sandbox"), receiving.InboundRequest({}, body)
         )
         database = await asyncpg.connect(own)
 
         async def is_read() -> bool:
-            return await database.fetchval("select count(*) from messages where state = 4") == 1
+            fetched = await database.fetchval("select count(*) from files where state = 'ready'")
+            return fetched == 1 == await database.fetchval("select count(*) from messages where state = 4")
 
         await until(is_read)
         await asyncio.sleep(0.3)

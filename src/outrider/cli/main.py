@@ -15,7 +15,7 @@ import uvloop
 
 from outrider.cli.arguments import Arguments, build_parser
 from outrider.core.config import ConfigError
-from outrider.core.data_dirs import DataDirUnusable
+from outrider.core.data_dirs import DataDirUnusable, FilesNotShared
 from outrider.core.database.embedded import EmbeddedPostgresError
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.database.migrating import SchemaMismatch
@@ -32,6 +32,7 @@ _TOLD = (
     CannotListen,
     DataDirUnusable,
     EmbeddedPostgresError,
+    FilesNotShared,
     SchemaMismatch,
     SealBroken,
     UnreachableServer,

@@ -3,15 +3,17 @@
 from outrider.cli.arguments import Arguments
 from outrider.cli.opening import load_settings
 from outrider.core.database import migrating
+from outrider.files.storage import ContentStorage
 from outrider.runtime.database import opened_server
 from outrider.runtime.verifying import verify
 
 
 async def run(_arguments: Arguments) -> int:
     """Print everything that is wrong; the exit status is 1 if anything is."""
-    async with opened_server(load_settings()) as dsn:
+    settings = load_settings()
+    async with opened_server(settings) as dsn:
         await migrating.check_schema(dsn)
-        found = await verify(dsn)
+        found = await verify(dsn, ContentStorage(settings.files_dir))
     for kind, places in found.items():
         print(f"{kind}: {len(places)}")
         for place in places:

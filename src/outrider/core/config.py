@@ -34,6 +34,8 @@ class Settings:
     data_dir: Path
     database_url: str | None = field(repr=False)
     postgres_binaries: Path | None
+    files_dir: Path
+    files_shared: bool
     host: str
     port: int
     public_url: str
@@ -94,6 +96,19 @@ _SETTINGS = (
     ),
     _Setting(
         "postgres_binaries", "", values.folder, "a folder with PostgreSQL's programs for the bundled server"
+    ),
+    _Setting(
+        "files_dir",
+        "",
+        values.folder,
+        "where the content of files lies",
+        "<data_dir>/files",
+    ),
+    _Setting(
+        "files_shared",
+        "false",
+        values.switch,
+        "say that every process reaches the same files_dir: needed by serve --role api and --role worker",
     ),
     _Setting("host", "127.0.0.1", values.host, "the address to listen on"),
     _Setting("port", "8080", values.whole(0, 65_535), "the port to listen on; 0 takes any free one"),
@@ -212,6 +227,7 @@ def load(environ: Mapping[str, str], *, is_root: bool | None = None) -> Settings
     problems += _contradictions(found)
     if problems:
         raise ConfigError(problems)
+    found["files_dir"] = found["files_dir"] or found["data_dir"] / "files"
     found["old_master_keys"] = found["old_master_keys"] or ()
     found["public_url"] = found["public_url"] or _default_public_url(found["host"], found["port"])
     return Settings(**found)

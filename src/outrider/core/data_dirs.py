@@ -8,6 +8,21 @@ class DataDirUnusable(Exception):
     """The data directory cannot be used; the message says why and what to do."""
 
 
+class FilesNotShared(Exception):
+    """A server would run beside others that do not see its files; the message says what to do."""
+
+
+def check_files_shared(files_dir: Path, *, is_shared: bool, role: str) -> None:
+    """Raise `FilesNotShared` for a server with a split role whose files were not said to be shared."""
+    if role == "all" or is_shared:
+        return
+    raise FilesNotShared(
+        f"A server with --role {role} shares its files with others, and nobody has said that they all reach "
+        f"{files_dir}. Give every server the same folder in OUTRIDER_FILES_DIR (on several machines a network file "
+        "system) and set OUTRIDER_FILES_SHARED=1, or run --role all."
+    )
+
+
 def make_data_dir(data_dir: Path) -> None:
     """Make the folder if it is not there; raises `DataDirUnusable` unless this process can write to it."""
     # As root the bundled server runs as somebody else, who has to pass through.

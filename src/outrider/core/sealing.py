@@ -40,9 +40,10 @@ class SealBroken(Exception):
 class Sealer:
     """Seals with the current key and opens with the current one and its predecessors."""
 
-    __slots__ = ("_ciphers", "_current_id", "_identity_root")
+    __slots__ = ("_ciphers", "_current_id", "_identity_root", "_keys")
 
     def __init__(self, current: bytes, old: Sequence[bytes] = ()) -> None:
+        self._keys = (current, *old)
         self._current_id = _key_id(current)
         self._ciphers = {_key_id(key): AESGCM(_derive(key, b"outrider sealing")) for key in (*old, current)}
         # The oldest key: derived ids must stay what they are when a new key is put in front.
@@ -91,6 +92,10 @@ class Sealer:
     def identity_key(self, tenant: uuid.UUID) -> bytes:
         """Derive the key under which a tenant's ids are derived; it survives a change of the current key."""
         return _derive(self._identity_root, b"outrider identity " + tenant.bytes)
+
+    def derived_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """Derive keys for a purpose, such as signing: the first is the current one, the others still count."""
+        return tuple(_derive(key, b"outrider " + purpose.encode()) for key in self._keys)
 
 
 def _associated(header: bytes, tenant: uuid.UUID, purpose: str) -> bytes:

@@ -356,6 +356,8 @@ def _size_of(item: Append) -> int:
     size = 256 + 128 * (len(item.edges) + len(item.targets)) + 512 * len(item.identities)
     for event in item.events:
         size += len(event.payload) + len(event.fragment or "") + len(event.raw or b"") + 256
+    for file in item.files:
+        size += len(file.reference or "") + 256
     if item.outcome is not None:
         size += len(item.outcome.release_fragment or "") + len(item.outcome.detail or "")
     return size

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from outrider.core.database.pools import Connection, Pool
-from outrider.events.values import Append, AppendedDelivery, Flushed, NewIdentity, Verdict
+from outrider.events.values import Append, AppendedDelivery, Flushed, NewIdentity, NodeType, Verdict
 
 # Across tenants because one commit serves all who wait; the function checks every target with its item's tenant.
 APPEND = """
@@ -13,6 +13,13 @@ select verdicts, stored_ids, previous_position, last_position, deliveries
 from append_batch($1, $2, $3::append_item[], $4::append_target[], $5::append_identity[], $6::uuid[], $7::text[],
   $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[], $13::append_receipt[],
   $14::append_outcome[])
+"""
+# The same, where files are among what is written or pointed to.
+APPEND_WITH_FILES = """
+select verdicts, stored_ids, previous_position, last_position, deliveries
+from append_batch_with_files($1, $2, $3::append_item[], $4::append_target[], $5::append_identity[], $6::uuid[],
+  $7::text[], $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[],
+  $13::append_receipt[], $14::append_outcome[], $15::append_file[], $16::append_file_end[], $17::append_part[])
 """
 # Across tenants because one statement serves all who follow a log; of each only the newest position is read.
 SELECT_HEADS = """
@@ -42,8 +49,9 @@ async def append_batch(
     """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
     numbered = [(number, item) for number, item in enumerate(items, 1)]
     rows = _event_rows(numbered)
+    files = _file_rows(numbered)
     row = await connection.fetchrow(
-        APPEND,
+        APPEND_WITH_FILES if files else APPEND,
         is_replay,
         notify,
         [_item_row(item) for item in items],
@@ -63,6 +71,7 @@ async def append_batch(
         rows.messages,
         rows.receipts,
         [(n, *item.outcome) for n, item in numbered if item.outcome is not None],
+        *files,
         timeout=timeout,
     )
     assert row is not None
@@ -97,6 +106,23 @@ def _event_rows(numbered: Sequence[tuple[int, Append]]) -> _EventRows:
             number = numbers[receipt.event_id] if receipt.event_id is not None else None
             rows.receipts.append((n, number, *receipt[1:]))
     return rows
+
+
+def _file_rows(numbered: Sequence[tuple[int, Append]]) -> Sequence[list[tuple[object, ...]]]:
+    """New files, ends of files and parts of messages; nothing at all where no item has to do with files."""
+    if not any(
+        item.files
+        or item.file_ends
+        or item.parts
+        or any(target.kind == NodeType.FILE for target in item.targets)
+        for _, item in numbered
+    ):
+        return ()
+    return (
+        [(n, *file) for n, item in numbered for file in item.files],
+        [(n, *end) for n, item in numbered for end in item.file_ends],
+        [(n, *part) for n, item in numbered for part in item.parts],
+    )
 
 
 def _item_row(item: Append) -> tuple[object, ...]:

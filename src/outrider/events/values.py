@@ -138,6 +138,41 @@ class DeliveryOutcome(NamedTuple):
     release_fragment: str | None
 
 
+class NewFile(NamedTuple):
+    """A file. Without content (`sha256` None) it is pending: to be fetched through `connection_id`.
+
+    `event_id` is the message that brought it, in the same item; `reference`, JSON text, is how the adapter finds it.
+    """
+
+    id: UUID
+    filename: str
+    mime_type: str
+    size: int | None
+    sha256: bytes | None
+    source: str
+    reference: str | None = None
+    connection_id: UUID | None = None
+    event_id: UUID | None = None
+
+
+class FileEnd(NamedTuple):
+    """What became of a pending file; without content it has failed."""
+
+    id: UUID
+    filename: str
+    mime_type: str
+    size: int | None
+    sha256: bytes | None
+
+
+class SentPart(NamedTuple):
+    """One call of several that a message took, from 0, and how the platform calls what it made."""
+
+    message_id: UUID
+    number: int
+    external_id: str
+
+
 class OnceKey(Struct, frozen=True):
     """What must happen once: an idempotency key (scope: operation) or a dedupe key (scope: connection)."""
 
@@ -164,6 +199,9 @@ class Append(Struct, frozen=True, kw_only=True):
     message: NewMessage | None = None
     receipts: Sequence[Receipt] = ()
     outcome: DeliveryOutcome | None = None
+    files: Sequence[NewFile] = ()
+    file_ends: Sequence[FileEnd] = ()
+    parts: Sequence[SentPart] = ()
     is_new_fact: bool = True
     cargo: object = None
 

@@ -17,7 +17,8 @@ from outrider.core.ids import IdClock
 from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
 from outrider.events.values import Append, AppendedDelivery
 from outrider.messaging import cross_tenant, recording
-from outrider.messaging.recording import Attempt, lifetime_end
+from outrider.messaging.attaching import Attaching
+from outrider.messaging.recording import Attempt, Recording, lifetime_end
 from outrider.messaging.values import OutboundCargo
 from outrider.platforms.base import (
     Adapter,
@@ -55,6 +56,8 @@ class MessageHandler:
     ids: IdClock
     pool: Pool
     mark_started: Callable[[Work], Awaitable[bool]]
+    recording: Recording
+    attaching: Attaching
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """The cargo that sending left with the item."""
@@ -126,6 +129,12 @@ class MessageHandler:
         expires_at = work.row.expires_at
         if expires_at is not None and expires_at <= self.ids.now():
             return Rejected(FailureCode.EXPIRED, "The message expired before it could be sent.")
+        async with self.attaching.attached(work.row, cargo, outbound) as whole:
+            return whole if isinstance(whole, Deferred) else await self._called(work, adapter, whole, entry)
+
+    async def _called(
+        self, work: Work, adapter: Adapter, outbound: Outbound, entry: ConnectionEntry
+    ) -> Outcome:
         if entry.in_doubt_policy == "hold" and not await self._is_marked(work):
             return Deferred(_UNMARKED_SECONDS, "The message could not be marked as started.")
         return await _sent(adapter, outbound, entry)
@@ -143,10 +152,10 @@ class MessageHandler:
 
     async def _ended(self, attempt: Attempt, entry: ConnectionEntry | None, outcome: Outcome) -> Ended:
         match outcome:
-            case Sent(external_id):
-                return Ended(recording.sent(self.ids, attempt, external_id))
+            case Sent(external_id, part_ids):
+                return Ended(recording.sent(self.recording, attempt, external_id, part_ids))
             case Rejected(code, detail):
-                return Ended(recording.failed(self.ids, attempt, code, detail))
+                return Ended(recording.failed(self.recording, attempt, code, detail))
             case Deferred(retry_after, detail, pauses_connection):
                 pause = retry_after if pauses_connection else None
                 return await self._postponed(
@@ -154,7 +163,7 @@ class MessageHandler:
                 )
             case InDoubt(detail):
                 if entry is not None and entry.in_doubt_policy == "hold":
-                    return Ended(recording.held(attempt, detail, _FOREVER))
+                    return Ended(recording.held(self.recording, attempt, detail, _FOREVER))
                 return await self._postponed(attempt, entry, None, detail, result="in_doubt", pause=None)
             case _:
                 assert_never(outcome)
@@ -171,12 +180,16 @@ class MessageHandler:
     ) -> Ended:
         due_at = self.ids.now() + timedelta(seconds=wait_seconds(retry_after, attempt.work.row.attempts))
         if await self._is_too_late(attempt, entry, due_at):
-            return Ended(recording.failed(self.ids, attempt, FailureCode.EXPIRED, detail, result=result))
+            return Ended(
+                recording.failed(self.recording, attempt, FailureCode.EXPIRED, detail, result=result)
+            )
         if result == _BROKEN:
             # what may have been sent already keeps its mark, and the webhooks wait for a real attempt
             attempt = replace(attempt, cargo=None)
         next_state = None if result == _BROKEN else "ready"
-        append = recording.postponed(attempt, due_at, detail, result=result, next_state=next_state)
+        append = recording.postponed(
+            self.recording, attempt, due_at, detail, result=result, next_state=next_state
+        )
         return Ended(append, retry_at=due_at, pause_seconds=pause, is_target_at_fault=False)
 
     async def _is_too_late(self, attempt: Attempt, entry: ConnectionEntry | None, due_at: datetime) -> bool:

@@ -30,6 +30,17 @@ join messages m on m.application_id = $1 and m.id = e.id
 join platform_users p on p.application_id = $1 and p.id = m.platform_user_id
 where e.application_id = $1 and e.id = $2
 """
+SELECT_PARTS = """
+select external_id from message_parts where application_id = $1 and message_id = $2 order by number
+"""
+# Only an id of the connection that the answer goes through means something to its platform.
+SELECT_ANSWERED = """
+select x.external_id from events e
+left join messages m on m.application_id = $1 and m.id = e.id
+join external_messages x on x.application_id = $1 and x.connection_id = $3 and x.event_id = e.id
+  and x.external_id = coalesce(m.external_id, e.payload ->> 'external_message_id')
+where e.application_id = $1 and e.id = $2
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +95,17 @@ def read_cargo(payload: str, edges: str | None, recipient: str, created_at: date
         for edge_type, target_type, target_id, external_id, name in orjson.loads(edges or "[]")
     )
     return OutboundCargo(recipient, orjson.loads(payload), views, created_at)
+
+
+async def select_parts(pool: Pool, application_id: UUID, event_id: UUID) -> tuple[str, ...]:
+    """What the platform calls the parts of a message that went out already, in their order."""
+    rows = await pool.fetch(SELECT_PARTS, application_id, event_id)
+    return tuple(row["external_id"] for row in rows)
+
+
+async def select_answered(
+    pool: Pool, application_id: UUID, event_id: UUID, connection_id: UUID
+) -> str | None:
+    """What a connection's platform calls the message of an event, None if it knows none."""
+    found: str | None = await pool.fetchval(SELECT_ANSWERED, application_id, event_id, connection_id)
+    return found

@@ -1,17 +1,20 @@
 """What an attempt's end writes: the child event, the fold of the message, and the freed webhooks, in one item."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import orjson
+from msgspec import structs
 
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import shown_json
 from outrider.dispatch.values import QueueRow, Work
 from outrider.events.bodies import fragment, shown_time
-from outrider.events.values import Append, DeliveryOutcome, MessageState, NewEvent, Receipt
+from outrider.events.values import Append, DeliveryOutcome, MessageState, NewEvent, Receipt, SentPart
+from outrider.files.media_payloads import with_media_url
 from outrider.messaging.queries import QueuedMessage
 from outrider.messaging.values import OUTBOUND, AttemptSummary, OutboundCargo
 from outrider.platforms.base import FailureCode
@@ -32,17 +35,28 @@ class Attempt:
     duration_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What recording needs: ids, and what makes the link to a file for the webhooks that are freed."""
+
+    ids: IdClock
+    file_url: Callable[[UUID, UUID], str]
+
+
 def retry_seconds(number: int) -> int:
     """How long to wait after the attempt of this number (from 1)."""
     return _RETRY_SECONDS[number - 1] if number <= len(_RETRY_SECONDS) else _HOUR
 
 
-def sent(ids: IdClock, attempt: Attempt, external_id: str) -> Append:
-    """The platform took the message."""
+def sent(recording: Recording, attempt: Attempt, external_id: str, part_ids: Sequence[str] = ()) -> Append:
+    """The platform took the message, as several if there are `part_ids`."""
     row = attempt.work.row
-    external_id = _storable(external_id)
-    child, receipt, folded = success(ids, row.application_id, row.event_id, row.target_id, external_id)
-    return _ended(
+    external_id, part_ids = _storable(external_id), [_storable(one) for one in part_ids]
+    child, receipt, folded = success(
+        recording.ids, row.application_id, row.event_id, row.target_id, external_id, part_ids
+    )
+    append = _ended(
+        recording,
         attempt,
         child=child,
         receipt=receipt,
@@ -50,16 +64,41 @@ def sent(ids: IdClock, attempt: Attempt, external_id: str) -> Append:
         folded=folded,
         summary=AttemptSummary(MessageState.SENT, external_id),
     )
+    if not part_ids:
+        return append
+    ties = [_tie(row, recording.ids.now(), one) for one in part_ids if one != external_id]
+    parts = [SentPart(row.event_id, number, one) for number, one in enumerate(part_ids)]
+    return structs.replace(append, receipts=(*append.receipts, *ties), parts=parts)
+
+
+def part_sent(recording: Recording, row: QueueRow, number: int, external_id: str) -> Append:
+    """The platform took one part of a message: whoever attempts it next goes on behind it."""
+    external_id = _storable(external_id)
+    return Append(
+        application_id=row.application_id,
+        event_id=recording.ids.new(),
+        receipts=(_tie(row, recording.ids.now(), external_id),),
+        parts=(SentPart(row.event_id, number, external_id),),
+        is_new_fact=False,
+    )
+
+
+def _tie(row: QueueRow, at: datetime, external_id: str) -> Receipt:
+    """What the platform calls a part of the message, so that its receipts and replies find the message."""
+    return Receipt(None, row.target_id, external_id, row.event_id, None, at, None)
 
 
 def failed(
-    ids: IdClock, attempt: Attempt, code: FailureCode, detail: str, *, result: str = "rejected"
+    recording: Recording, attempt: Attempt, code: FailureCode, detail: str, *, result: str = "rejected"
 ) -> Append:
     """The message has failed for good."""
     row = attempt.work.row
     detail = _storable(detail)
-    child, receipt, folded = failure(ids, row.application_id, row.event_id, row.target_id, code, detail)
+    child, receipt, folded = failure(
+        recording.ids, row.application_id, row.event_id, row.target_id, code, detail
+    )
     return _ended(
+        recording,
         attempt,
         child=child,
         receipt=receipt,
@@ -70,21 +109,29 @@ def failed(
 
 
 def postponed(
-    attempt: Attempt, due_at: datetime, detail: str, *, result: str, next_state: str | None = "ready"
+    recording: Recording,
+    attempt: Attempt,
+    due_at: datetime,
+    detail: str,
+    *,
+    result: str,
+    next_state: str | None = "ready",
 ) -> Append:
     """The message stays in the queue and comes back at `due_at`."""
     detail = _storable(detail)
     return _ended(
+        recording,
         attempt,
         outcome=_outcome(attempt, result=result, next_state=next_state, due_at=due_at, detail=detail),
         summary=AttemptSummary(MessageState.ACCEPTED, detail=detail),
     )
 
 
-def held(attempt: Attempt, detail: str, forever: datetime) -> Append:
+def held(recording: Recording, attempt: Attempt, detail: str, forever: datetime) -> Append:
     """Nobody knows whether the platform has the message: it waits for a decision by hand."""
     detail = _storable(detail)
     return _ended(
+        recording,
         attempt,
         outcome=_outcome(attempt, result="in_doubt", next_state="in_doubt", due_at=forever, detail=detail),
         summary=AttemptSummary(MessageState.ACCEPTED, detail=detail),
@@ -92,13 +139,22 @@ def held(attempt: Attempt, detail: str, forever: datetime) -> Append:
 
 
 def cancelled(
-    ids: IdClock, application_id: UUID, queued: QueuedMessage, cargo: OutboundCargo | None
+    recording: Recording, application_id: UUID, queued: QueuedMessage, cargo: OutboundCargo | None
 ) -> Append:
     """A caller ended the message before its time came."""
     child, receipt, folded = failure(
-        ids, application_id, queued.delivery_id, None, FailureCode.CANCELLED, "The message was cancelled."
+        recording.ids,
+        application_id,
+        queued.delivery_id,
+        None,
+        FailureCode.CANCELLED,
+        "The message was cancelled.",
     )
-    released = None if cargo is None else outbound_fragment(application_id, queued.delivery_id, cargo, folded)
+    released = (
+        None
+        if cargo is None
+        else outbound_fragment(recording, application_id, queued.delivery_id, cargo, folded)
+    )
     outcome = from_outside(
         queued, result="cancelled", final_state="cancelled", reason=FailureCode.CANCELLED.value
     )._replace(release_fragment=released)
@@ -143,15 +199,23 @@ def from_outside(
 
 
 def success(
-    ids: IdClock, application_id: UUID, message_id: UUID, connection_id: UUID, external_id: str | None
+    ids: IdClock,
+    application_id: UUID,
+    message_id: UUID,
+    connection_id: UUID,
+    external_id: str | None,
+    part_ids: Sequence[str] = (),
 ) -> tuple[NewEvent, Receipt, dict[str, object]]:
     """The `message.sent` child, its fold, and what it adds to the message's payload."""
     event_id = ids.new()
     at = time_of(event_id)
-    payload = {"status": "sent", "external_message_id": external_id, "sent_at": shown_time(at)}
+    told: dict[str, object] = {"external_message_id": external_id, "sent_at": shown_time(at)}
+    if len(part_ids) > 1:
+        told["external_message_ids"] = list(part_ids)
+    payload = {"status": "sent", **told}
     child = _child(application_id, event_id, "message.sent", payload, message_id, at)
     receipt = Receipt(event_id, connection_id, external_id, message_id, MessageState.SENT, at, None)
-    return child, receipt, {"external_message_id": external_id, "sent_at": shown_time(at)}
+    return child, receipt, told
 
 
 def failure(
@@ -181,14 +245,19 @@ def failure(
 
 
 def outbound_fragment(
-    application_id: UUID, event_id: UUID, cargo: OutboundCargo, folded: Mapping[str, object]
+    recording: Recording,
+    application_id: UUID,
+    event_id: UUID,
+    cargo: OutboundCargo,
+    folded: Mapping[str, object],
 ) -> str:
     """The shared part of the message's own webhooks, with what is known after its first attempt."""
+    payload = orjson.dumps({**cargo.payload, **folded}).decode()
     return fragment(
         application_id=application_id,
         event_id=event_id,
         event_type=OUTBOUND,
-        payload=orjson.dumps({**cargo.payload, **folded}).decode(),
+        payload=with_media_url(payload, partial(recording.file_url, application_id)),
         edges=cargo.edges,
         created_at=cargo.created_at,
     )
@@ -257,6 +326,7 @@ def _outcome(
 
 
 def _ended(
+    recording: Recording,
     attempt: Attempt,
     *,
     outcome: DeliveryOutcome,
@@ -268,7 +338,7 @@ def _ended(
     row = attempt.work.row
     if attempt.cargo is not None:
         # of several outcomes the first one frees; the first attempt may have ended without any
-        released = outbound_fragment(row.application_id, row.event_id, attempt.cargo, folded or {})
+        released = outbound_fragment(recording, row.application_id, row.event_id, attempt.cargo, folded or {})
         outcome = outcome._replace(release_fragment=released)
     return Append(
         application_id=row.application_id,

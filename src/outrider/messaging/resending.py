@@ -7,6 +7,7 @@ from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import NotFound
 from outrider.events.values import MessageState
 from outrider.messaging import queries
+from outrider.messaging.contents import CheckedContent
 from outrider.messaging.errors import NotResendable
 from outrider.messaging.sending import SANDBOX, Prepared, SendingContext, build_item, carry_out
 from outrider.messaging.values import OutboundCargo, SendRequest, SendResult
@@ -65,6 +66,6 @@ def _prepared(
         wait=wait,
         resend_of_event_id=event_id,
     )
-    content = cast("JsonObject", sent.payload["message"])
+    content = CheckedContent(cast("JsonObject", sent.payload["message"]), tuple(request.file_ids))
     item = build_item(context, entry, adapter, request, content, sent.recipient, is_sandbox=is_sandbox)
     return Prepared(item, request)

@@ -31,14 +31,16 @@ from outrider.events.values import (
     Target,
     Verdict,
 )
+from outrider.files.storing import file_not_found
 from outrider.messaging import queries
+from outrider.messaging.contents import CheckedContent, checked_content
 from outrider.messaging.conversations import conversation_key
 from outrider.messaging.cross_tenant import select_attempted
 from outrider.messaging.errors import NotCancellable
-from outrider.messaging.recording import cancelled
+from outrider.messaging.recording import Recording, cancelled
 from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
 from outrider.messaging.waiting import Waiters
-from outrider.platforms.base import Adapter, Capability, JsonObject
+from outrider.platforms.base import Adapter, JsonObject
 from outrider.platforms.registry import Registry
 from outrider.tenancy.actors import Actor, Environment, Scope
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
@@ -62,6 +64,7 @@ class SendingContext:
     ids: IdClock
     waiters: Waiters
     pool: Pool
+    recording: Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ async def cancel_message(context: SendingContext, actor: Actor, event_id: UUID) 
         if queued is None:
             raise NotCancellable(state=message.state)
         sent = await queries.select_sent(context.pool, actor.application_id, event_id)
-    item = cancelled(context.ids, actor.application_id, queued, sent)
+    item = cancelled(context.recording, actor.application_id, queued, sent)
     answer = await context.appender.append(item)
     if answer.verdict == Verdict.STALE:
         raise NotCancellable(state=message.state)
@@ -202,12 +205,18 @@ async def _answered(context: SendingContext, actor: Actor, prepared: Prepared, a
         case Verdict.KEY_CONFLICT:
             raise IdempotencyConflict(idempotency_key=prepared.request.idempotency_key)
         case _:
-            is_connection = answer.stored_id == prepared.request.connection_id
-            raise NotFound(
-                "Platform connection not found." if is_connection else "Event not found.",
-                resource_type="PlatformConnection" if is_connection else "Event",
-                resource_id=str(answer.stored_id),
-            )
+            raise _missing(prepared, answer.stored_id)
+
+
+def _missing(prepared: Prepared, missing_id: UUID | None) -> NotFound:
+    if missing_id is not None and Target("file", missing_id) in prepared.item.targets:
+        return file_not_found(missing_id)
+    is_connection = missing_id == prepared.request.connection_id
+    return NotFound(
+        "Platform connection not found." if is_connection else "Event not found.",
+        resource_type="PlatformConnection" if is_connection else "Event",
+        resource_id=str(missing_id),
+    )
 
 
 async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) -> Prepared:
@@ -221,7 +230,7 @@ async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) 
     is_sandbox = request.is_sandbox or actor.environment == Environment.TEST
     adapter = context.registry.get(SANDBOX if is_sandbox else entry.provider)
     assert adapter is not None, "the directory knows only connections of known providers"
-    message = _checked_content(request, adapter)
+    content = await checked_content(context.pool, actor.application_id, request, adapter)
     recipient = adapter.normalise_address(request.recipient)
     if recipient is None:
         raise ValidationError(
@@ -229,34 +238,8 @@ async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) 
         )
     _check_times(context, request)
     return Prepared(
-        build_item(context, entry, adapter, request, message, recipient, is_sandbox=is_sandbox), request
+        build_item(context, entry, adapter, request, content, recipient, is_sandbox=is_sandbox), request
     )
-
-
-def _checked_content(request: SendRequest, adapter: Adapter) -> JsonObject:
-    if (request.text is None) == (request.content is None):
-        raise ValidationError("Give either message (text) or content, one of the two.", path="message")
-    if request.file_ids:
-        raise ValidationError("Files cannot be attached yet.", path="fileIds")
-    content = {"type": "text", "text": request.text} if request.content is None else dict(request.content)
-    if content.get("type") != "text" or set(content) - {"type", "text", "role"}:
-        raise ValidationError(
-            'Only content of the shape {"type": "text", "text": …} can be sent.', path="content"
-        )
-    text = content.get("text")
-    if not isinstance(text, str) or not text.strip():
-        raise ValidationError(
-            "The text is empty.", path="message" if request.content is None else "content.text"
-        )
-    if Capability.SEND_TEXT not in adapter.manifest.capabilities:
-        raise ValidationError(f"{adapter.manifest.label} cannot send text.", path="message")
-    limit = adapter.manifest.text_limit
-    if limit is not None and len(text) > limit:
-        raise ValidationError(
-            f"The text has {len(text)} characters; {adapter.manifest.label} takes at most {limit}.",
-            path="message",
-        )
-    return {"text": text, "role": "assistant", "type": "text"}
 
 
 def _check_times(context: SendingContext, request: SendRequest) -> None:
@@ -272,7 +255,7 @@ def build_item(
     entry: ConnectionEntry,
     adapter: Adapter,
     request: SendRequest,
-    message: JsonObject,
+    content: CheckedContent,
     recipient: str,
     *,
     is_sandbox: bool,
@@ -280,7 +263,7 @@ def build_item(
     """Make the item of a checked message: its event, edges, person, state and work."""
     event_id = context.ids.new()
     created_at = time_of(event_id)
-    payload: JsonObject = {"type": "message", "message": message, "platform": entry.channel.value}
+    payload: JsonObject = {"type": "message", "message": content.message, "platform": entry.channel.value}
     if request.metadata:
         payload["metadata"] = dict(request.metadata)
     if is_sandbox:
@@ -296,7 +279,11 @@ def build_item(
         ),
         EdgeView("sent_to", "platform_user", person, recipient),
     ]
-    targets = [Target("connection", entry.connection_id)]
+    edges += [EdgeView("attachment", "file", file_id) for file_id in content.file_ids]
+    targets = [
+        Target("connection", entry.connection_id),
+        *(Target("file", file_id) for file_id in content.file_ids),
+    ]
     if request.reply_to_event_id is not None:
         edges.append(EdgeView("reply_to", "event", request.reply_to_event_id))
         targets.append(Target("event", request.reply_to_event_id))

@@ -5,7 +5,7 @@ vendor's webhooks into inbound items. It keeps no durable state, writes nothing 
 signals "try again" by raising: every expected end of a send is one of the four outcomes below.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +38,11 @@ class Capability(StrEnum):
 
     SEND_TEXT = "send_text"
     SEND_HTML = "send_html"
+    SEND_MEDIA = "send_media"
+    SEND_LOCATION = "send_location"
+    SEND_CONTACT = "send_contact"
+    SEND_REACTION = "send_reaction"
+    SEND_REPLY = "send_reply"
     RECEIVE_MESSAGES = "receive_messages"
     RECEIVE_RECEIPTS = "receive_receipts"
     FIND_OUTCOME = "find_outcome"
@@ -88,7 +93,9 @@ class Manifest:
     """What an adapter is: its name, channels, config, capabilities and limits.
 
     `ordered_channels`: there, messages of one conversation leave in the order in which they were accepted.
-    `text_limit`: characters of text, None where the vendor has none.
+    `text_limit`: characters of text, None where the vendor has none. `caption_limit`: of the text beside a file, None
+    where there is no limit, 0 where texts never stand beside files (a mail is its text, with files attached).
+    `attachments_limit`: bytes of all files of one message. `contact_fields`: what a contact must have beside its name.
     `lifetime_hours`: how long a deferred message is retried before it fails `EXPIRED`.
     """
 
@@ -99,6 +106,9 @@ class Manifest:
     capabilities: frozenset[Capability]
     ordered_channels: frozenset[Channel]
     text_limit: int | None
+    caption_limit: int | None = None
+    attachments_limit: int | None = None
+    contact_fields: frozenset[str] = frozenset()
     attempt_seconds: float = 20.0
     lifetime_hours: int = 24
     documentation: str = ""
@@ -120,12 +130,32 @@ class ConnectionContext:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundFile:
+    """A file that goes out with a message; `read` gives its content, read in a thread."""
+
+    id: UUID
+    filename: str
+    mime_type: str
+    size: int
+    read: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
+
+
+async def _not_recorded(_number: int, _external_id: str) -> None:
+    """For messages whose parts nobody remembers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """One message to hand to the vendor.
 
     `delivery_id` is equal on every attempt: vendors that accept an idempotency key get this one.
     `content` is the message object of the contract (`{"type": "text", "text": …, "role": …}`).
     `metadata` is the caller's (mail: `subject`, `content_type`).
+    `files` are those of its `attachment` edges; of a message with media the first is the one that `content` names.
+    `reply_to_external_id`: the vendor's id of the message that is answered, None where it knows none.
+
+    What takes the vendor several calls is recorded call by call with `record_part(number, external_id)`, from 0, before
+    the next one is made; `sent_parts` are the ids of those that went out in an earlier attempt, and are not made again.
     """
 
     event_id: UUID
@@ -134,13 +164,20 @@ class Outbound:
     recipient: str
     content: Mapping[str, object]
     metadata: Mapping[str, object]
+    files: tuple[OutboundFile, ...] = ()
+    reply_to_external_id: str | None = None
+    sent_parts: tuple[str, ...] = ()
+    record_part: Callable[[int, str], Awaitable[None]] = field(
+        default=_not_recorded, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The vendor took the message and calls it `external_id`."""
+    """The vendor took the message and calls it `external_id`; `part_ids` are all its ids if it took several calls."""
 
     external_id: str
+    part_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +206,11 @@ class InDoubt:
 
     detail: str
 
+
+FETCH_SECONDS = 40.0
+"""How long fetching one file may take."""
+LARGEST_FILE = 25_000_000
+"""Bytes of one file, whichever way it goes."""
 
 Outcome: TypeAlias = Sent | Rejected | Deferred | InDoubt
 
@@ -206,8 +248,32 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
+class InboundFile:
+    """A file that came with a message and is yet to be fetched; `reference` is all that `fetch_file` needs of it.
+
+    Name, type and size are as the vendor tells them, None where it does not.
+    """
+
+    reference: JsonObject
+    filename: str | None = None
+    mime_type: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """The content of a file; name and type only where the vendor tells them better now than with the message."""
+
+    content: bytes = field(repr=False)
+    filename: str | None = None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InboundMessage:
     """Somebody wrote. `content` is the contract's message object with `role: "user"`.
+
+    `files` came with it; of content with media, which holds no `media` yet, the first is that.
 
     `external_id` is the vendor's id of the message, unique in the connection. `conversation` is what a reply
     is addressed to (a group's id; the sender's own id in a direct chat). `dedupe_key` is equal on the
@@ -221,6 +287,21 @@ class InboundMessage:
     content: JsonObject
     written_at: datetime | None = None
     reply_to_external_id: str | None = None
+    files: tuple[InboundFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InboundReaction:
+    """Somebody reacted to a message, ours or theirs; an empty `emoji` takes the reaction back.
+
+    `external_id` is the vendor's id of that message; `conversation` as of a message.
+    """
+
+    dedupe_key: str
+    external_id: str
+    sender: Sender
+    conversation: str
+    emoji: str
 
 
 class ReceiptState(StrEnum):
@@ -252,7 +333,7 @@ class Unrecognised:
     note: str
 
 
-InboundItem: TypeAlias = InboundMessage | InboundReceipt | Unrecognised
+InboundItem: TypeAlias = InboundMessage | InboundReaction | InboundReceipt | Unrecognised
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +370,12 @@ class Adapter(Protocol):
 
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         """Ask the vendor what became of an attempt in doubt; None if it cannot tell."""
+        ...
+
+    async def fetch_file(
+        self, reference: Mapping[str, object], connection: ConnectionContext
+    ) -> FetchedFile | Rejected | Deferred:
+        """Fetch what came with a message, within `FETCH_SECONDS`; vendor faults are outcomes."""
         ...
 
     async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:

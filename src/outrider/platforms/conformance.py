@@ -31,6 +31,7 @@ from outrider.platforms.base import (
 from outrider.platforms.config import CheckedConfig, check_config, masked_config, opened_config
 from outrider.platforms.conformance_bodies import TEXTS, distorted, json_values, spoiled
 from outrider.platforms.conformance_case import AdapterCase, Mood
+from outrider.platforms.conformance_contents import ContentConformance
 
 _SECRET_WORDS = ("secret", "token", "password", "api_key", "private_key")
 _LONGEST_KEY = 300
@@ -38,7 +39,7 @@ _SLACK_SECONDS = 0.5
 _REPLACEMENT = "\ufffd"
 
 
-class AdapterConformance:
+class AdapterConformance(ContentConformance):
     """What holds for every adapter. Subclasses provide the fixture `case`."""
 
     # What a send comes to.

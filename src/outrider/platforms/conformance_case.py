@@ -1,12 +1,12 @@
 """What an adapter's tests tell the conformance suite about the adapter and its vendor; only tests import it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from typing import Protocol
 from uuid import uuid4
 
-from outrider.platforms.base import Adapter, ConnectionContext, InboundRequest, Outbound
+from outrider.platforms.base import Adapter, ConnectionContext, InboundRequest, Outbound, OutboundFile
 
 
 class Mood(StrEnum):
@@ -39,6 +39,7 @@ class AdapterCase:
 
     `pause_seconds`: what the vendor in mood `LIMITS` asks to wait. `webhooks`: authentic for `connection`, each
     known to the adapter. `forged`: not authentic for it. `addresses`: as given, and as normalised (None: refused).
+    `takes_missing_files`: media whose file is not there is no matter (a sandbox).
     `asks_vendor`: a check of the connection's health asks somebody who can be away.
     """
 
@@ -54,9 +55,26 @@ class AdapterCase:
     forged: tuple[InboundRequest, ...] = ()
     content: Mapping[str, object] | None = None
     asks_vendor: bool = True
+    takes_missing_files: bool = False
 
     def outbound(self, *, attempt: int = 1) -> Outbound:
         """A message of its own."""
         content = self.content or {"type": "text", "text": "Grüße 👋 from the suite", "role": "assistant"}
         metadata = {"subject": "Suite"}
         return Outbound(uuid4(), uuid4(), attempt, self.recipient, content, metadata)
+
+    def outbound_with_files(self, *names: str) -> Outbound:
+        """A message with files of these names, the first of them its media."""
+        files = tuple(file_of(name) for name in names)
+        media = {"id": str(files[0].id), "mime_type": files[0].mime_type}
+        content = {"media": media, "type": "document", "caption": "Two pages", "role": "assistant"}
+        return replace(self.outbound(), content=content, files=files)
+
+
+def file_of(filename: str, content: bytes = b"%PDF") -> OutboundFile:
+    """A document."""
+
+    async def read() -> bytes:
+        return content
+
+    return OutboundFile(uuid4(), filename, "application/pdf", len(content), read)

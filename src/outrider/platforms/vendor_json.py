@@ -18,7 +18,12 @@ def read(raw: bytes) -> object:
 
 
 def write(value: JsonObject) -> bytes:
-    """Write a request's body; what JSON cannot carry (a lone surrogate) goes out as U+FFFD."""
+    """Write a request's body."""
+    return write_any(value)
+
+
+def write_any(value: object) -> bytes:
+    """Write any JSON; what JSON cannot carry (a lone surrogate) goes out as U+FFFD."""
     try:
         return orjson.dumps(value)
     except TypeError:

@@ -114,6 +114,22 @@ BROKEN = {
         select g.application_id, g.id from edges g where g.target_type = 'platform_user'
         and not exists (select from platform_users p where p.application_id = g.application_id and p.id = g.target_id)
         limit 100""",
+    "edge to a missing file": """
+        select g.application_id, g.id from edges g where g.target_type = 'file'
+        and not exists (select from files f where f.application_id = g.application_id and f.id = g.target_id)
+        limit 100""",
+    "pending file that nobody will fetch": """
+        select f.application_id, f.id from files f where f.state = 'pending'
+        and not exists (select from delivery_queue q where q.application_id = f.application_id and q.id = f.id
+          and q.kind = 'media') limit 100""",
+    "file that has ended and is still to be fetched": """
+        select q.application_id, q.id from delivery_queue q where q.kind = 'media'
+        and not exists (select from files f where f.application_id = q.application_id and f.id = q.id
+          and f.state = 'pending') limit 100""",
+    "part of a missing message": """
+        select p.application_id, p.message_id as id from message_parts p
+        where not exists (select from messages m where m.application_id = p.application_id and m.id = p.message_id)
+        limit 100""",
     "log entry about a missing event": """
         select l.application_id, l.id from logs l where l.event_id is not null
         and not exists (select from events e where e.application_id = l.application_id and e.id = l.event_id)

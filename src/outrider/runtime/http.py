@@ -1,7 +1,7 @@
 """The ASGI application: the hot endpoints are raw ASGI callables in front, everything else is Litestar's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import TypeAlias
@@ -18,12 +18,7 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.wiring import Runtime
-from outrider.surfaces.admin_graphql.endpoint import AdminGraphql
-from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
-from outrider.surfaces.inbound.routes import InboundEndpoint
 
-_INBOUND_PREFIX = "/webhooks/"
-_ADMIN_PATH = "/admin/graphql"
 _HTTP_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _MOMENT_SECONDS = 0.5
@@ -48,13 +43,9 @@ class Gate:
 
 
 def build_app(
-    runtime: Runtime,
-    developer: DeveloperGraphql | None,
-    inbound: InboundEndpoint | None,
-    admin: AdminGraphql | None,
-    gate: Gate,
+    runtime: Runtime, exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], gate: Gate
 ) -> ASGIApp:
-    """The application of one process; a worker has no surfaces."""
+    """The application of one process: endpoints by their path, or by what it begins with; a worker has none."""
     routes = Litestar(
         route_handlers=[*_health(runtime, gate)],
         exception_handlers={Exception: _broken},
@@ -62,23 +53,18 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    if developer is None or inbound is None or admin is None:
-        return routes
-    return _front(developer, inbound, admin, routes, gate)
+    return _front(exact, prefixed, routes, gate) if exact else routes
 
 
-def _front(developer: Endpoint, inbound: Endpoint, admin: Endpoint, routes: ASGIApp, gate: Gate) -> ASGIApp:
+def _front(
+    exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate
+) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == "/":
-            hot = developer
-        elif path.startswith(_INBOUND_PREFIX):
-            hot = inbound
-        elif path == _ADMIN_PATH:
-            hot = admin
-        else:
+        hot = exact.get(path) or prefixed.get(path[: path.find("/", 1) + 1])
+        if hot is None:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return
         if gate.is_open:

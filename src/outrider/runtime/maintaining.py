@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic
 
 from outrider.core import log
@@ -9,6 +10,8 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.database.pools import Pool
 from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant as queue
+from outrider.files.storage import ContentStorage
+from outrider.files.sweeping import sweep
 from outrider.runtime import cross_tenant
 from outrider.tenancy.members import cross_tenant as members
 
@@ -24,6 +27,7 @@ class Maintenance:
     pool: Pool
     metrics: Metrics
     retention_days: int
+    files: ContentStorage
     _task: asyncio.Task[None] | None = field(default=None)
 
     def start(self) -> None:
@@ -63,6 +67,14 @@ class Maintenance:
         dropped = await cross_tenant.drop_old_partitions(self.pool, self.retention_days)
         if made or dropped:
             log.info("partitions.maintained", outcome="ok", made=made, dropped=dropped)
+        await self._sweep_files()
         misplaced = await cross_tenant.count_misplaced(self.pool)
         if misplaced:
             log.error("partitions.misplaced", outcome="failed", rows=misplaced)
+
+    async def _sweep_files(self) -> None:
+        """A sixteenth each hour: a folder of a million files takes its time."""
+        share = f"{datetime.now(UTC).hour % 16:x}"
+        removed = await sweep(self.pool, self.files, share)
+        if removed:
+            log.info("files.swept", outcome="ok", removed=removed)

@@ -17,13 +17,14 @@ from litestar.types import ASGIApp
 
 from outrider.core import log
 from outrider.core.config import Settings
+from outrider.core.data_dirs import check_files_shared
 from outrider.core.database import migrating
 from outrider.core.sockets import listen_on
 from outrider.runtime.database import opened_server
 from outrider.runtime.http import Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol, raise_file_limit
 from outrider.runtime.maintaining import Maintenance
-from outrider.runtime.surfaces import admin_endpoint, developer_endpoint, inbound_endpoint
+from outrider.runtime.surfaces import NO_SURFACES, open_surfaces
 from outrider.runtime.wiring import Runtime, open_runtime
 
 _ANSWER_SECONDS = 12
@@ -50,19 +51,14 @@ async def running_server(
             listening = stack.enter_context(_listen(settings))
         runtime = await open_runtime(settings, dsn, role=role)
         stack.push_async_callback(runtime.close)
-        maintenance = Maintenance(runtime.database.system, runtime.metrics, settings.raw_retention_days)
+        maintenance = Maintenance(
+            runtime.database.system, runtime.metrics, settings.raw_retention_days, runtime.files.storage
+        )
         maintenance.start()
         stack.callback(maintenance.close)
-        is_api = role != "worker"
-        developer = developer_endpoint(runtime) if is_api else None
-        gate = Gate(on_close=developer.end_feeds if developer else None)
-        app = build_app(
-            runtime,
-            developer,
-            inbound_endpoint(runtime) if is_api else None,
-            admin_endpoint(runtime) if is_api else None,
-            gate,
-        )
+        surfaces = NO_SURFACES if role == "worker" else open_surfaces(runtime)
+        gate = Gate(on_close=surfaces.end_feeds)
+        app = build_app(runtime, surfaces.exact, surfaces.prefixed, gate)
         await stack.enter_async_context(_answering(app, listening, gate))
         yield RunningServer(runtime, listening.getsockname()[1])
 
@@ -108,9 +104,10 @@ async def serve(
 ) -> int:
     """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit status. `on_ready` runs once requests are answered.
 
-    Raises `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer schema unless
-    `migrate`, and `UnsafeServer` for a database that could lose messages.
+    Raises `FilesNotShared` and `CannotListen` before anything else is done, `SchemaMismatch` on an outdated or newer
+    schema unless `migrate`, and `UnsafeServer` for a database that could lose messages.
     """
+    check_files_shared(settings.files_dir, is_shared=settings.files_shared, role=role)
     raise_file_limit()
     stopping = asyncio.Event()
     for number in _stop_signals():

@@ -1,10 +1,14 @@
 """Joins each surface to the operations that it calls."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from outrider.events import schemas
 from outrider.events.creating import create_event
 from outrider.events.logs.creating import create_log
+from outrider.files.storing import create_file_from_url, find_linked
 from outrider.identity import users
 from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
@@ -14,18 +18,42 @@ from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
+from outrider.runtime.http import Endpoint
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.admin_graphql.calling import Administration
 from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 from outrider.tenancy import managing_connections
 from outrider.tenancy.application_settings import update_application
 from outrider.tenancy.checking_connections import check_connection
 from outrider.tenancy.connections import create_connection
 from outrider.webhooks import managing, receiving, subscriptions
+
+
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """The endpoints of a process by their path, or by the first part of it; `end_feeds` ends what is open for long."""
+
+    exact: Mapping[str, Endpoint]
+    prefixed: Mapping[str, Endpoint]
+    end_feeds: Callable[[], None]
+
+
+NO_SURFACES: Final = Surfaces({}, {}, lambda: None)
+
+
+def open_surfaces(runtime: Runtime) -> Surfaces:
+    """Every way in which this process is spoken to."""
+    developer = developer_endpoint(runtime)
+    return Surfaces(
+        {"/": developer, "/admin/graphql": admin_endpoint(runtime)},
+        {"/webhooks/": inbound_endpoint(runtime), "/files/": files_endpoint(runtime)},
+        developer.end_feeds,
+    )
 
 
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
@@ -35,6 +63,7 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         database=runtime.database,
         operations=_operations(runtime),
         public_url=runtime.settings.public_url,
+        file_url=runtime.file_links.url,
         metrics=runtime.metrics,
         heads=runtime.heads,
     )
@@ -74,6 +103,7 @@ def _operations(runtime: Runtime) -> Operations:
         create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
         update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
         create_log=partial(create_log, runtime.logging),
+        create_file=partial(create_file_from_url, runtime.files),
         create_user=partial(users.create_user, identity),
         update_user=partial(users.update_user, identity),
         create_platform_user=partial(create_platform_user, identity),
@@ -93,6 +123,16 @@ def _operations(runtime: Runtime) -> Operations:
         rotate_subscription_secret=partial(subscriptions.rotate_subscription_secret, tenancy),
         send_test_event=partial(managing.send_test_event, tenancy),
         retry_delivery=partial(managing.retry_delivery, tenancy),
+    )
+
+
+def files_endpoint(runtime: Runtime) -> FilesEndpoint:
+    """`GET /files/{id}?…`."""
+    return FilesEndpoint(
+        links=runtime.file_links,
+        storage=runtime.files.storage,
+        find=partial(find_linked, runtime.files.pool),
+        metrics=runtime.metrics,
     )
 
 

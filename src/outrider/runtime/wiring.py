@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -27,9 +28,15 @@ from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
 from outrider.events.schemas import EventSchemaContext
 from outrider.events.values import Flushed
+from outrider.files.fetching import MediaHandler
+from outrider.files.links import PURPOSE, FileLinks
+from outrider.files.storage import ContentStorage
+from outrider.files.storing import FilesContext
 from outrider.identity.committing import IdentityContext
+from outrider.messaging.attaching import Attaching
 from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
+from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
@@ -86,6 +93,8 @@ class Runtime:
     event_schemas: EventSchemaContext
     logging: LoggingContext
     identity: IdentityContext
+    files: FilesContext
+    file_links: FileLinks
     receiving: receiving.ReceivingContext
 
     async def start(self) -> None:
@@ -117,16 +126,16 @@ async def open_runtime(
     database = await _opened_database(dsn, sealer)
     ids, metrics = IdClock(), Metrics()
     disk = DiskWatch(settings.data_dir)
+    file_links, storage = _files(settings, sealer, ids)
+    recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox = _SandboxDoor()
-    registry = _registry(settings, http, sandbox)
+    sandbox, registry = _providers(settings, http)
     connections = ConnectionDirectory(database, sealer, registry)
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
     waiters, heads = Waiters(database.system), LogHeads(database.system)
-    process_id = ids.new()
-    hub = _Hub(process_id, waiters, heads)
+    hub = _Hub(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
@@ -135,20 +144,19 @@ async def open_runtime(
         has_disk_space=disk.may_accept_new_facts,
         metrics=metrics,
     )
-    appender = Appender(
-        facts,
-        AppendLimits(
-            flush_items=settings.append_batch,
-            flush_bytes=settings.append_batch_bytes,
-            queue_items=settings.append_queue_items,
-            queue_bytes=settings.append_queue_bytes,
-        ),
-    )
+    appender = Appender(facts, _append_limits(settings))
     marking = AutoMarking(applications, ids, database.system)
     handlers = {
         "message": MessageHandler(
-            connections, registry, ids, database.system, StartMarker(database.system).mark
+            connections,
+            registry,
+            ids,
+            database.system,
+            StartMarker(database.system).mark,
+            recording,
+            Attaching(database.system, storage, recording, partial(appender.append, patience=None)),
         ),
+        "media": MediaHandler(connections, registry, ids, database.system, storage),
         "webhook": WebhookHandler(
             subscription_directory,
             http,
@@ -196,7 +204,7 @@ async def open_runtime(
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
-        appender, connections, registry, ids, database.system, metrics, identity, marking
+        appender, connections, registry, ids, database.system, metrics, identity, marking, file_links.url
     )
     sandbox.receiving = receiving_context
     runtime = Runtime(
@@ -221,15 +229,26 @@ async def open_runtime(
         heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
-        sending=SendingContext(appender, connections, registry, ids, waiters, database.system),
+        sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
+        files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
+        file_links=file_links,
         receiving=receiving_context,
     )
     await runtime.start()
     return runtime
+
+
+def _append_limits(settings: Settings) -> AppendLimits:
+    return AppendLimits(
+        flush_items=settings.append_batch,
+        flush_bytes=settings.append_batch_bytes,
+        queue_items=settings.append_queue_items,
+        queue_bytes=settings.append_queue_bytes,
+    )
 
 
 async def _opened_database(dsn: str, sealer: Sealer) -> Database:
@@ -289,9 +308,15 @@ class _SandboxDoor:
             await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
 
 
-def _registry(settings: Settings, http: OutgoingHttp, sandbox: _SandboxDoor) -> Registry:
+def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
+    sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+
+
+def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:
+    links = FileLinks(settings.public_url, sealer.derived_keys(PURPOSE), ids)
+    return links, ContentStorage(settings.files_dir)
 
 
 def _tenancy(

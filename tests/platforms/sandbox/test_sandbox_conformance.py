@@ -64,6 +64,17 @@ WEBHOOKS = (
             ],
         }
     ),
+    _signed(
+        {
+            "messages": [
+                {"id": "m4", "from": "ada", "image": {"base64": "iVBORw0KGgo=", "filename": "a.png"}},
+                {"id": "m5", "from": "ada", "document": {"mime_type": "text/plain"}, "caption": "Look"},
+                {"id": "m6", "from": "ada", "location": {"latitude": 1.5, "longitude": 2, "name": "Pier"}},
+                {"id": "m7", "from": "ada", "contact": {"name": "Bob", "phone": "+12025550101"}},
+            ],
+            "reactions": [{"id": "x1", "from": "ada", "message_id": "sbx_1", "emoji": "👍"}],
+        }
+    ),
 )
 
 
@@ -84,6 +95,7 @@ class TestSandbox(AdapterConformance):
             pause_seconds=7.0,
             has_idempotency=True,
             asks_vendor=False,
+            takes_missing_files=True,
             addresses={
                 " +1 (202) 555-0101 ": "+12025550101",
                 "Ada@EXAMPLE.com": "Ada@example.com",

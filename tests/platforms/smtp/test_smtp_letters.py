@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from outrider.platforms.base import FailureCode, Outbound, Rejected
 from outrider.platforms.smtp.html_text import text_of_html
-from outrider.platforms.smtp.letters import Letter, write_letter
+from outrider.platforms.smtp.letters import Attached, Letter, write_letter
 from tests.platforms.connections import text_to
 
 CONFIG = {"from_email": "hello@sender.example", "from_name": "Sender & Söhne"}
@@ -198,3 +198,55 @@ def test_a_header_of_any_length_is_not_folded_for_minutes(field: str) -> None:
 @pytest.mark.parametrize("text", ["x" * 100_000, "ü" * 50_000, "short lines\r\n" * 5000])
 def test_long_texts_arrive_whole(text: str) -> None:
     assert _mail(_letter(text_to("ada@example.com", text))).get_content().strip() == text.strip()
+
+
+def _attachments(mail: EmailMessage) -> list[tuple[str, str | None, bytes]]:
+    return [
+        (part.get_content_type(), part.get_filename(), part.get_payload(decode=True))
+        for part in mail.iter_attachments()
+    ]
+
+
+def test_files_are_attached_with_their_names() -> None:
+    files = [
+        Attached("Grüße, 1. Entwurf.pdf", "application/pdf", b"%PDF" * 50_000),
+        Attached('a "b" \U0001f44b.txt', "text/plain", "ä\r\n.\r\n".encode()),
+        Attached("m.eml", "message/rfc822", b"Subject: x\r\n\r\n"),
+    ]
+    outbound = text_to("ada@example.com", "<p>Hi</p>", subject="s", content_type="text/html")
+
+    letter = write_letter(outbound, CONFIG, files)
+
+    assert isinstance(letter, Letter)
+    mail = _mail(letter)
+    assert mail.get_content_type() == "multipart/mixed"
+    assert _part(mail, "html").strip() == "<p>Hi</p>"
+    assert _attachments(mail) == [
+        ("application/pdf", files[0].filename, files[0].content),
+        ("text/plain", files[1].filename, files[1].content),
+        ("application/octet-stream", "m.eml", files[2].content),
+    ]
+    assert b"filename*" in letter.body
+    assert all(len(line) < 998 and line.isascii() for line in letter.body.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(("caption", "text"), [("Look", "Look"), (None, "")])
+def test_the_caption_of_media_is_the_text_of_the_mail(caption: str | None, text: str) -> None:
+    content = {"type": "image", "media": {"id": "x"}} | ({} if caption is None else {"caption": caption})
+    outbound = replace(text_to("ada@example.com"), content=content)
+
+    letter = write_letter(outbound, CONFIG, [Attached("a.png", "image/png", b"png")])
+
+    assert isinstance(letter, Letter)
+    assert _part(_mail(letter), "plain").strip() == text
+    assert _attachments(_mail(letter)) == [("image/png", "a.png", b"png")]
+    assert isinstance(write_letter(outbound, CONFIG), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("answered", "header"), [("1@b.example", "<1@b.example>"), ("a\r\nBcc: x@y", None), ("<a>", None)]
+)
+def test_a_reply_names_what_it_answers(answered: str, header: str | None) -> None:
+    mail = _mail(_letter(replace(text_to("ada@example.com"), reply_to_external_id=answered)))
+
+    assert (mail["In-Reply-To"], mail["References"], mail["Bcc"]) == (header, header, None)

@@ -14,7 +14,7 @@ from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.platforms.telegram.inbound import SECRET_TOKEN_HEADER
 from tests.platforms.connections import connection_of
 from tests.platforms.http_vendor import Asked, HttpVendor, Reply
-from tests.platforms.telegram.updates import text_update
+from tests.platforms.telegram.updates import reaction_update, text_update
 
 BOT_TOKEN = "700100200:AAF-conformance_of_the_bot_000000001"
 WEBHOOK_TOKEN = "set-with-setWebhook_1"
@@ -31,7 +31,9 @@ _message_ids = itertools.count(1)
 def _take(asked: Asked) -> Reply:
     if asked.path.endswith("/getMe"):
         return Reply(200, {"ok": True, "result": {"id": 700100200, "is_bot": True, "username": "suite_bot"}})
-    chat = {"id": asked.json["chat_id"], "type": "private"}
+    if asked.path.endswith("/setMessageReaction"):
+        return Reply(200, {"ok": True, "result": True})
+    chat = {"id": asked.form["chat_id"], "type": "private"}
     return Reply(200, {"ok": True, "result": {"message_id": next(_message_ids), "date": 1, "chat": chat}})
 
 
@@ -58,6 +60,12 @@ WEBHOOKS = (
     _update(
         update_id=8, reply_to_message={"message_id": 40, "date": 1, "chat": {"id": 51, "type": "private"}}
     ),
+    _update(update_id=10, text=None, document={"file_id": "d", "file_name": "a.pdf"}, caption="Look"),
+    _update(update_id=11, text=None, photo=[{"file_id": "p", "width": 1, "height": 1, "file_size": 9}]),
+    _update(update_id=12, text=None, venue={"title": "Pier", "location": {"latitude": 1, "longitude": 2}}),
+    _update(update_id=13, text=None, contact={"phone_number": "12025550101", "first_name": "Ada"}),
+    _update(update_id=14, text=None, sticker={"file_id": "s", "emoji": "👍", "is_video": True}),
+    InboundRequest(HEADERS, json.dumps(reaction_update()).encode()),
     InboundRequest(HEADERS, b'{"update_id": 9, "poll_answer": {"poll_id": "1", "option_ids": [0]}}'),
 )
 

@@ -1,4 +1,4 @@
-"""Telegram's updates: text becomes messages, everything else is kept raw."""
+"""Telegram's updates: what people say and react becomes items, everything else is kept raw."""
 
 import json
 import os
@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from outrider.core.outgoing import OutgoingHttp
-from outrider.platforms.base import Channel, InboundMessage, InboundRequest, Sender, Unrecognised
+from outrider.platforms.base import (
+    Channel,
+    InboundFile,
+    InboundMessage,
+    InboundReaction,
+    InboundRequest,
+    Sender,
+    Unrecognised,
+)
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.platforms.telegram.inbound import SECRET_TOKEN_HEADER, parse_webhook
 from tests.platforms.connections import connection_of
-from tests.platforms.telegram.updates import CHANNEL, GROUP, PERSON, message, text_update
+from tests.platforms.telegram.updates import CHANNEL, GROUP, PERSON, message, reaction_update, text_update
 
 SHARED = os.environ.get("OUTRIDER_SHARED")
 
@@ -81,10 +89,103 @@ def test_a_senders_name_is_what_there_is_of_it(person: dict[str, Any], name: str
     assert _message(text_update(**{"from": person})).sender == Sender("1", name)
 
 
-def test_a_caption_counts_as_text() -> None:
-    photo = [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]
+def test_a_caption_without_what_it_stands_under_counts_as_text() -> None:
+    assert _message(text_update(text=None, caption="The quay")).content["text"] == "The quay"
 
-    assert _message(text_update(text=None, photo=photo, caption="The quay")).content["text"] == "The quay"
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "file"),
+    [
+        (
+            {"photo": [{"file_id": "s", "width": 90}, {"file_id": "l", "width": 800, "file_size": 9}]},
+            "image",
+            InboundFile({"file_id": "l"}, None, "image/jpeg", 9),
+        ),
+        (
+            {"video": {"file_id": "v", "file_name": "a.mp4", "mime_type": "video/mp4"}},
+            "video",
+            InboundFile({"file_id": "v"}, "a.mp4", "video/mp4", None),
+        ),
+        (
+            {"animation": {"file_id": "g"}, "document": {"file_id": "d"}},
+            "video",
+            InboundFile({"file_id": "g"}, None, "video/mp4", None),
+        ),
+        ({"video_note": {"file_id": "n"}}, "video", InboundFile({"file_id": "n"}, None, "video/mp4", None)),
+        ({"audio": {"file_id": "a"}}, "audio", InboundFile({"file_id": "a"}, None, "audio/mpeg", None)),
+        ({"voice": {"file_id": "o"}}, "audio", InboundFile({"file_id": "o"}, None, "audio/ogg", None)),
+        ({"document": {"file_id": "d"}}, "document", InboundFile({"file_id": "d"}, None, None, None)),
+        ({"sticker": {"file_id": "w"}}, "image", InboundFile({"file_id": "w"}, None, "image/webp", None)),
+        (
+            {"sticker": {"file_id": "t", "is_animated": True}},
+            "document",
+            InboundFile({"file_id": "t"}, None, "application/x-tgsticker", None),
+        ),
+    ],
+)
+def test_media_names_its_file(sent: dict[str, Any], kind: str, file: InboundFile) -> None:
+    item = _message(text_update(text=None, caption="Look", **sent))
+
+    assert item.content == {"type": kind, "caption": "Look", "role": "user"}
+    assert item.files == (file,)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (
+            {"location": {"latitude": 1.5, "longitude": -2}},
+            {"type": "location", "location": {"latitude": 1.5, "longitude": -2}},
+        ),
+        (
+            {
+                "venue": {"title": "Pier", "address": "1 Quay", "location": {"latitude": 1, "longitude": 2}},
+                "location": {"latitude": 1, "longitude": 2},
+            },
+            {
+                "type": "location",
+                "location": {"latitude": 1, "longitude": 2, "name": "Pier", "address": "1 Quay"},
+            },
+        ),
+        (
+            {"contact": {"phone_number": "+1202", "first_name": "Ada", "last_name": "Byron"}},
+            {"type": "contact", "contact": {"name": "Ada Byron", "phone": "+1202"}},
+        ),
+    ],
+)
+def test_places_and_contacts(sent: dict[str, Any], said: dict[str, Any]) -> None:
+    assert _message(text_update(text=None, **sent)).content == {**said, "role": "user"}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "emoji"),
+    [
+        (("👍",), (), "👍"),
+        (("❤",), ("👍",), "❤"),
+        (("👍", "🔥"), ("👍",), "🔥"),
+        (("👍",), ("👍", "🔥"), "👍"),
+        ((), ("👍",), ""),
+    ],
+)
+def test_a_reaction_says_what_is_there_now(now: tuple[str, ...], before: tuple[str, ...], emoji: str) -> None:
+    (item,) = parse_webhook(json.dumps(reaction_update(*now, before=before)).encode()).items
+
+    assert item == InboundReaction("update:15", "51:41", Sender("51", "Ines Okafor"), "51", emoji)
+
+
+def test_reactions_of_channels_and_of_other_kinds() -> None:
+    told = reaction_update(
+        user=None,
+        actor_chat=CHANNEL,
+        chat=GROUP,
+        new_reaction=[{"type": "custom_emoji", "custom_emoji_id": "5"}, {"type": "paid"}],
+    )
+
+    (item,) = parse_webhook(json.dumps(told).encode()).items
+
+    assert isinstance(item, InboundReaction)
+    assert (item.sender.external_id, item.conversation) == ("-100555", "-100987654321")
+    assert item.emoji == "custom_emoji:5"
 
 
 def test_a_reply_names_what_it_answers() -> None:
@@ -111,11 +212,16 @@ def test_without_update_id_the_message_itself_is_the_key() -> None:
     [
         ({"update_id": 7, "edited_message": message()}, "update of kind edited_message"),
         ({"update_id": 7, "callback_query": {"id": "1", "from": PERSON}}, "update of kind callback_query"),
-        ({"update_id": 7, "message_reaction": {"message_id": 41}}, "update of kind message_reaction"),
+        (
+            {"update_id": 7, "message_reaction": {"message_id": 41}},
+            "message_reaction without sender, chat or message_id",
+        ),
         ({"update_id": 7, "invented_in_2031": {}}, "update of kind invented_in_2031"),
         ({"update_id": 7}, "update of kind nothing"),
         ({"update_id": 7, "message": []}, "update of kind message"),
-        (text_update(text=None, location={"latitude": 1, "longitude": 2}), "message without text"),
+        (text_update(text=None, location={"latitude": 91, "longitude": 2}), "message without text"),
+        (text_update(text=None, photo=[{"width": 1}], video={"file_id": 7}), "message without text"),
+        (text_update(text=None, poll={"question": "?"}), "message without text"),
         (text_update(text=None), "message without text"),
         (text_update(message_id=None), "message without sender, chat or message_id"),
         (text_update(chat=None), "message without sender, chat or message_id"),
@@ -169,12 +275,19 @@ def test_the_samples_read_as_expected(name: str) -> None:
     item = _parse(raw)
 
     assert item.dedupe_key == f"update:{expected['update_id']}"
-    spoken = raw.get("message", {}).get("text") or raw.get("message", {}).get("caption")
-    if expected["kind"] != "message" or not spoken:
+    if expected["kind"] != "message":
         assert isinstance(item, Unrecognised)
         return
     assert isinstance(item, InboundMessage)
-    assert item.content["text"] == expected.get("text", spoken)
+    kinds = {"sticker": "image", "voice": "audio"}
+    assert item.content["type"] == kinds.get(expected["type"], expected["type"])
+    assert item.content.get("text", item.content.get("caption")) == expected.get("text")
+    assert [file.reference["file_id"] for file in item.files] == [
+        one["id"] for one in expected.get("media", [])
+    ]
+    for file, one in zip(item.files, expected.get("media", []), strict=True):
+        assert (file.filename, file.size) == (one.get("name"), one["size"])
+        assert "mime" not in one or file.mime_type == one["mime"]
     assert item.sender.external_id == expected["sender"]
     assert item.conversation == expected["conversation"]
     assert item.external_id == expected["external_id"]

@@ -28,6 +28,24 @@ def message(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in written.items() if value is not None}
 
 
+def reaction_update(*now: str, before: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+    """An update with a reaction; the one that is there now and the one before."""
+    old, new = ([{"type": "emoji", "emoji": emoji} for emoji in emojis] for emojis in (before, now))
+    told = {
+        "chat": PRIVATE_CHAT,
+        "message_id": 41,
+        "user": PERSON,
+        "date": 1795170000,
+        "old_reaction": old,
+        "new_reaction": new,
+        **changes,
+    }
+    return {
+        "update_id": 15,
+        "message_reaction": {name: value for name, value in told.items() if value is not None},
+    }
+
+
 def text_update(update_id: int = 7, **changes: Any) -> dict[str, Any]:
     """An update with a text message in a private chat."""
     return {"update_id": update_id, "message": message(**changes)}

@@ -14,7 +14,7 @@ from tests.conftest import shared_folder
 from tests.postgres import test_database
 from tests.surfaces.developer_graphql.door import Door, key_of
 from tests.surfaces.developer_graphql.seeding import load_world, seed
-from tests.surfaces.developer_graphql.stage import PUBLIC_URL, Stage
+from tests.surfaces.developer_graphql.stage import PUBLIC_URL, Stage, file_url
 from tests.tenants import new_tenant, open_tenancy
 
 
@@ -29,7 +29,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stag
             async with context.database.system.acquire() as connection:
                 await seed(connection, (tenant, stranger))
                 world = await load_world(connection)
-            yield Stage(Reading(context.database, PUBLIC_URL), Documents(), world, tenant, stranger)
+            yield Stage(Reading(context.database, PUBLIC_URL, file_url), Documents(), world, tenant, stranger)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ _CURSOR_TABLES = {
     "platformUsers": ("platform_users", b"P1\0"),
     "webhookDeliveries": ("deliveries", b"D1"),
     "logs": ("logs", b"L1"),
+    "files": ("files", b"F1"),
 }
 _ID_TABLES = {
     "event": "events",
@@ -40,6 +41,7 @@ _ID_TABLES = {
     "webhookSubscription": "subscriptions",
     "webhookDelivery": "deliveries",
     "eventSchema": "event_schemas",
+    "file": "files",
 }
 _FILTERS = {
     "events": "EventFilters",
@@ -48,6 +50,7 @@ _FILTERS = {
     "logs": "LogFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
+    "files": "FileFilters",
 }
 _FILTERING_TABLES = {
     "subscriptionId": "subscriptions",
@@ -367,6 +370,21 @@ def delivery_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some files and not for others."""
+    moments = one_of(
+        [shown(made_at(row) + timedelta(milliseconds=ms)) for row in reader.all("files") for ms in (-1, 0, 1)]
+    )
+    return nested(
+        {
+            "filename": text_filter(st.sampled_from(["png", "Ann-0.png", "Zoë", "custom.", ""])),
+            "mimeType": text_filter(st.sampled_from(["image/png", "image/", "/", "x"])),
+            "state": maybe(st.sampled_from(["READY", "PENDING", "FAILED"]).map(_Word)),
+            "createdAt": moment_filter(moments),
+        }
+    )
+
+
 def conversation_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     """Filters that hold for some conversations and not for others."""
     rows = conversations(None, reader).rows
@@ -382,6 +400,7 @@ def filters_of(reader: Reader) -> Filters:
         "LogFilters": log_filters(reader),
         "ConversationFilters": conversation_filters(reader),
         "WebhookDeliveryFilters": delivery_filters(reader),
+        "FileFilters": file_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),
     }
 

@@ -316,7 +316,10 @@ def deliveries(_: object, reader: Reader, **given: Any) -> Page:
         for row in reader.all("delivery_queue")
         if row["kind"] == "webhook"
     ]
-    rows += [{**row, "shown_state": row["state"].upper(), "due": None} for row in reader.all("deliveries")]
+    rows += [
+        {**row, "shown_state": row["state"].upper(), "due": None}
+        for row in of_webhooks(reader.all("deliveries"))
+    ]
     filters = given.get("filters") or {}
     rows = [
         row
@@ -445,6 +448,24 @@ def logs(_: object, reader: Reader, **given: Any) -> Page:
     return ordered(rows, event_key, given, b"L1")
 
 
+def of_files(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
+    match name:
+        case "createdAt":
+            return moment_matches(made_at(row), condition)
+        case "state":
+            return bool(row["state"].upper() == condition)
+        case _:
+            return text_matches(row["filename" if name == "filename" else "mime_type"], condition)
+
+
+def files(_: object, reader: Reader, **given: Any) -> Page:
+    return ordered(filtered(of_files, reader, "files", given), event_key, given, b"F1")
+
+
+def file_link(reader: Reader, file_id: object) -> str:
+    return f"{reader.public_url}/files/{file_id}?of={reader.tenant.application_id}"
+
+
 def delivery(_: object, reader: Reader, **given: Any) -> Row | None:
     return next((row for row in deliveries(None, reader).rows if row["id"] == given["id"]), None)
 
@@ -521,17 +542,30 @@ def living_subscription(_: object, reader: Reader, **given: Any) -> Row | None:
 
 def payload(event: Row, reader: Reader) -> Any:
     stored = json.loads(event["payload"])
+    if event["event_type"] in {"message.inbound", "message.outbound"} and "message" in stored:
+        media = stored["message"]["media"]
+        media["url"] = file_link(reader, media["id"])
     message = reader.one("messages", event["id"])
     if event["event_type"] != "message.outbound" or message is None:
         return stored
     times = {name: shown(message[name]) for name in ("sent_at", "delivered_at", "read_at", "failed_at")}
-    return {**stored, "external_message_id": message["external_id"], **times}
+    parts = sorted(
+        (part for part in reader.all("message_parts") if part["message_id"] == event["id"]),
+        key=lambda part: part["number"],
+    )
+    several = {"external_message_ids": [part["external_id"] for part in parts]} if parts else {}
+    return {**stored, "external_message_id": message["external_id"], **times, **several}
 
 
 def work_of(reader: Reader, event: Row) -> tuple[list[Row], list[Row], bool]:
     queued = [row for row in reader.all("delivery_queue") if row["event_id"] == event["id"]]
     ended = [row for row in reader.all("deliveries") if row["event_id"] == event["id"]]
     return queued, ended, any(row["event_id"] == event["id"] for row in reader.all("fan_outs"))
+
+
+def of_webhooks(rows: list[Row]) -> list[Row]:
+    """Fetching what came with a message is no delivery of it."""
+    return [row for row in rows if row["kind"] == "webhook"]
 
 
 def status(event: Row, reader: Reader) -> str:
@@ -546,6 +580,7 @@ def status(event: Row, reader: Reader) -> str:
             if row["kind"] == "message"
         )
         return "processing" if has_begun else "pending"
+    queued, ended = of_webhooks(queued), of_webhooks(ended)
     if any(row["state"] == "failed" for row in ended):
         return "failed"
     if not queued and not spreads:
@@ -559,6 +594,7 @@ def processed_at(event: Row, reader: Reader) -> str | None:
         message = reader.one("messages", event["id"]) or {}
         times = [message.get(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")]
         return shown(min((time for time in times if time), default=None))
+    queued, ended = of_webhooks(queued), of_webhooks(ended)
     if queued or spreads:
         return None
     return shown(max((row["finished_at"] for row in ended), default=made_at(event)))
@@ -631,6 +667,8 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "eventSchemas": event_schemas,
         "eventSchema": event_schema,
         "logs": logs,
+        "files": files,
+        "file": lambda _, reader, id: reader.one("files", id),  # noqa: A006
     },
     "Application": {
         "id": column("id"),
@@ -733,6 +771,16 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         ),
         "targetPlatformUser": target("platform_user", "platform_users"),
         "targetEvent": target("event", "events"),
+        "targetFile": target("file", "files"),
+    },
+    "File": {
+        "id": column("id"),
+        "filename": column("filename"),
+        "mimeType": column("mime_type"),
+        "size": column("size"),
+        "url": lambda row, reader: file_link(reader, row["id"]) if row["state"] == "ready" else None,
+        "createdAt": lambda row, _reader: shown(made_at(row)),
+        "state": word("state"),
     },
     "Provenance": {
         "nodes": lambda found, _reader: found["nodes"],
@@ -809,6 +857,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     **page_fields("WebhookDelivery"),
     **page_fields("Conversation"),
     **page_fields("Log"),
+    **page_fields("File"),
 }
 
 

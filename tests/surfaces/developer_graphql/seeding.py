@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from outrider.core.database.pools import Connection
 from outrider.core.ids import first_id_at
+from outrider.files.media_payloads import media_message
 from tests.tenants import Tenant
 
 TYPES = (
@@ -69,6 +70,8 @@ TABLES = (
     "event_schemas",
     "event_schema_versions",
     "logs",
+    "files",
+    "message_parts",
 )
 
 
@@ -90,6 +93,7 @@ class Seeding:
         self.connections: list[UUID] = []
         self.users: list[UUID] = []
         self.people: list[UUID] = []
+        self.files: list[UUID] = []
         self.events: list[tuple[UUID, str]] = []
         self.subscriptions: list[UUID] = []
 
@@ -97,6 +101,7 @@ class Seeding:
         """Insert every kind of row."""
         await self._connections()
         await self._people()
+        await self._files()
         await self._events()
         await self._edges()
         await self._messages()
@@ -215,6 +220,34 @@ class Seeding:
             self.people[5],
         )
 
+    async def _files(self) -> None:
+        self.files = [self.uuid(_CREATED + timedelta(days=number)) for number in range(9)]
+        await self.insert(
+            "files",
+            [
+                {
+                    "application_id": self.tenant.application_id,
+                    "id": file_id,
+                    "filename": f"{NAMES[number % len(NAMES)]}-{number}.png",
+                    "mime_type": ("image/png", "application/pdf")[number % 2],
+                    "size": number + 1 if number % 3 == 0 else None,
+                    "sha256": bytes(32) if number % 3 == 0 else None,
+                    "state": ("ready", "pending", "failed")[number % 3],
+                    "source": ("upload", "platform", "platform")[number % 3],
+                    "reference": '{"file_id": "x"}' if number % 3 == 1 else None,
+                }
+                for number, file_id in enumerate(self.files)
+            ],
+        )
+
+    def _payload(self, number: int, event_type: str) -> str:
+        said = {"n": number, "text": NAMES[number % len(NAMES)], "big": 10**17 + number}
+        if event_type not in {"message.inbound", "message.outbound"} or number % 3:
+            return json.dumps(said, ensure_ascii=bool(number % 2))
+        message = media_message("image", self.files[number % 9], "image/png", None)
+        whole = {"type": "message", "message": {**message, "caption": NAMES[number % len(NAMES)]}, **said}
+        return json.dumps(whole, ensure_ascii=bool(number % 2), separators=(",", ":"))
+
     async def _events(self) -> None:
         application_id = self.tenant.application_id
         moment = datetime.now(UTC) - timedelta(days=25)
@@ -235,10 +268,7 @@ class Seeding:
                     "position": self.position + number,
                     "event_type": event_type,
                     "origin_event_id": self._origin(number),
-                    "payload": json.dumps(
-                        {"n": number, "text": NAMES[number % len(NAMES)], "big": 10**17 + number},
-                        ensure_ascii=bool(number % 2),
-                    ),
+                    "payload": self._payload(number, event_type),
                 }
                 for number, (event_id, event_type) in enumerate(self.events)
             ],
@@ -272,7 +302,7 @@ class Seeding:
                     "platform_user": self.people[:4],
                     "user": self.users[:3],
                     "event": [known for known, _ in self.events[:3]],
-                    "file": [UUID(int=5)],
+                    "file": [UUID(int=5), *self.files[:4]],
                 }[kind]
                 rows.append(
                     {
@@ -360,6 +390,18 @@ class Seeding:
                 for number, event_id in enumerate([*outbound[:4], *inbound[:4]])
             ],
         )
+        await self.insert(
+            "message_parts",
+            [
+                {
+                    "application_id": self.tenant.application_id,
+                    "message_id": outbound[number // 2],
+                    "number": number % 2,
+                    "external_id": f'part "{number}"',
+                }
+                for number in range(6)
+            ],
+        )
         queued = outbound[0], outbound[5], outbound[-1]
         await self.insert(
             "delivery_queue",
@@ -443,6 +485,15 @@ class Seeding:
                 }
             )
             attempts += [self._attempt(delivery_id, one, now) for one in range(1, number % 3 + 1)]
+        media = [event_id for event_id, _ in inbound[:2]]
+        queued.append(
+            self._queued(
+                media[0], self.files[1], self.connections[0], kind="media", state="ready", attempts=1
+            )
+        )
+        finished.append(
+            {**finished[0], "id": self.files[2], "kind": "media", "event_id": media[1], "state": "failed"}
+        )
         await self.insert("deliveries", finished)
         await self.insert("attempts", attempts)
         await self.insert("delivery_queue", queued)

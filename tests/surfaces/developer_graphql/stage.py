@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 import orjson
 from hypothesis.strategies import SearchStrategy
@@ -21,6 +22,11 @@ from tests.surfaces.developer_graphql.seeding import World
 from tests.tenants import Tenant
 
 PUBLIC_URL = "https://outrider.test"
+
+
+def file_url(application_id: UUID, file_id: UUID) -> str:
+    """A link to a file, as these tests make it."""
+    return f"{PUBLIC_URL}/files/{file_id}?of={application_id}"
 
 
 @dataclass(frozen=True)

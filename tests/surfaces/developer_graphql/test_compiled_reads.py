@@ -19,6 +19,7 @@ LISTS = {
     "logs": "LogFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
+    "files": "FileFilters",
 }
 
 FIND = (

@@ -12,7 +12,6 @@ import pytest
 
 from outrider.core.errors import QueryTooExpensive
 from outrider.surfaces.developer_graphql.documents import Documents
-from outrider.surfaces.developer_graphql.reading import Reading
 from outrider.surfaces.graphql_errors import FieldRefused
 from tests.surfaces.developer_graphql.stage import Stage
 
@@ -130,7 +129,7 @@ async def test_a_read_that_takes_too_long_says_so(crowd: Stage) -> None:
     ) as pool:
         slow = replace(
             crowd,
-            reading=Reading(replace(database, reads=pool), crowd.reading.public_url),
+            reading=replace(crowd.reading, database=replace(database, reads=pool)),
             documents=Documents(),
         )
         with pytest.raises(FieldRefused) as refused:

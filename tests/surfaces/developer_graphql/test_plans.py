@@ -7,7 +7,6 @@ import pytest
 
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.queries.statements import Statement
-from outrider.surfaces.developer_graphql.reading import Reading
 from tests.surfaces.developer_graphql.stage import Stage
 
 EVERYTHING = """query($type: String, $after: String, $first: Int, $filters: EventFilters, $with: Boolean = false) {
@@ -49,7 +48,7 @@ def recorded(stage: Stage) -> tuple[Stage, list[str]]:
     """The stage with nothing planned yet, and what it asks the database."""
     database = stage.reading.database
     pool: Any = _Recording(database.reads)
-    reading = Reading(replace(database, reads=pool), stage.reading.public_url)
+    reading = replace(stage.reading, database=replace(database, reads=pool))
     return replace(stage, reading=reading, documents=Documents()), pool.statements
 
 

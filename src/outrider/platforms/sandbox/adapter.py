@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -9,6 +10,7 @@ from outrider.platforms.base import (
     ConnectionContext,
     Deferred,
     FailureCode,
+    FetchedFile,
     Healthy,
     InboundRequest,
     InDoubt,
@@ -31,6 +33,7 @@ from outrider.platforms.sandbox.behaviours import (
 from outrider.platforms.sandbox.client import external_id_of, post_message
 from outrider.platforms.sandbox.inbound import is_authentic, parse_webhook
 from outrider.platforms.sandbox.manifest import MANIFEST
+from outrider.platforms.sandbox.media import fetched_file
 from outrider.platforms.sandbox.receipts import DeliverWebhook, ReceiptPoster
 from outrider.platforms.vendor_http import VendorHttp
 from outrider.platforms.vendor_json import LONGEST_ID
@@ -97,6 +100,12 @@ class SandboxAdapter:
                 return Rejected(FailureCode.UNKNOWN, "the sandbox says that it refused the message")
             case _:
                 return None
+
+    async def fetch_file(
+        self, reference: Mapping[str, object], connection: ConnectionContext
+    ) -> FetchedFile | Rejected | Deferred:
+        del connection
+        return fetched_file(reference)
 
     async def check(self, connection: ConnectionContext) -> Healthy:
         del connection

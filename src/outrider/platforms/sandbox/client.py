@@ -7,6 +7,7 @@ from outrider.platforms.base import (
     ConnectionContext,
     Deferred,
     FailureCode,
+    JsonObject,
     Outbound,
     Outcome,
     Rejected,
@@ -42,18 +43,24 @@ async def post_message(
 
 
 def _body_of(outbound: Outbound, connection: ConnectionContext) -> bytes:
-    return write(
-        {
-            "delivery_id": str(outbound.delivery_id),
-            "event_id": str(outbound.event_id),
-            "connection_id": str(connection.connection_id),
-            "channel": connection.channel,
-            "attempt": outbound.attempt,
-            "to": outbound.recipient,
-            "content": dict(outbound.content),
-            "metadata": dict(outbound.metadata),
-        }
-    )
+    body: JsonObject = {
+        "delivery_id": str(outbound.delivery_id),
+        "event_id": str(outbound.event_id),
+        "connection_id": str(connection.connection_id),
+        "channel": connection.channel,
+        "attempt": outbound.attempt,
+        "to": outbound.recipient,
+        "content": dict(outbound.content),
+        "metadata": dict(outbound.metadata),
+    }
+    if outbound.files:
+        body["files"] = [
+            {"id": str(file.id), "filename": file.filename, "mime_type": file.mime_type, "size": file.size}
+            for file in outbound.files
+        ]
+    if outbound.reply_to_external_id is not None:
+        body["reply_to"] = outbound.reply_to_external_id
+    return write(body)
 
 
 def _outcome_of(answer: HttpAnswer, outbound: Outbound) -> Outcome:

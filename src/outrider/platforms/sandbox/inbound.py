@@ -10,6 +10,7 @@ from outrider.platforms.base import (
     FailureCode,
     InboundItem,
     InboundMessage,
+    InboundReaction,
     InboundReceipt,
     InboundRequest,
     JsonObject,
@@ -18,6 +19,8 @@ from outrider.platforms.base import (
     Sender,
     Unrecognised,
 )
+from outrider.platforms.sandbox.media import MEDIA_KINDS, inbound_file
+from outrider.platforms.vendor_contents import LONGEST_EMOJI, contact_of, location_of
 from outrider.platforms.vendor_json import as_list, as_name, as_object, as_short_id, as_text, read
 
 SIGNATURE_HEADER = "x-sandbox-signature"
@@ -48,17 +51,20 @@ def parse_webhook(body: bytes) -> ParsedWebhook:
         _message(number, as_object(entry)) for number, entry in enumerate(as_list(given.get("messages")))
     ]
     items += [
+        _reaction(number, as_object(entry)) for number, entry in enumerate(as_list(given.get("reactions")))
+    ]
+    items += [
         _receipt(number, as_object(entry)) for number, entry in enumerate(as_list(given.get("receipts")))
     ]
-    if not items and not {"messages", "receipts"} & given.keys():
-        items = [Unrecognised(None, "the body has neither messages nor receipts")]
+    if not items and not {"messages", "reactions", "receipts"} & given.keys():
+        items = [Unrecognised(None, "the body has neither messages nor reactions nor receipts")]
     return ParsedWebhook(tuple(items))
 
 
 def _message(number: int, entry: JsonObject) -> InboundMessage | Unrecognised:
-    sender, text = as_short_id(entry.get("from")), as_text(entry.get("text"))
-    if sender is None or text is None:
-        return Unrecognised(None, f"messages[{number}] needs `from` and `text`")
+    sender, content = as_short_id(entry.get("from")), _content(entry)
+    if sender is None or content is None:
+        return Unrecognised(None, f"messages[{number}] needs `from`, and `text` or something else to say")
     # Two bodies without ids are two messages: that is what somebody with curl in hand means.
     identifier = as_short_id(entry.get("id")) or f"sbxin_{uuid4().hex}"
     return InboundMessage(
@@ -66,9 +72,43 @@ def _message(number: int, entry: JsonObject) -> InboundMessage | Unrecognised:
         external_id=identifier,
         sender=Sender(sender, as_name(entry.get("name"))),
         conversation=as_short_id(entry.get("conversation")) or sender,
-        content={"type": "text", "text": text, "role": "user"},
+        content={**content, "role": "user"},
         written_at=_time(entry.get("sent_at")),
         reply_to_external_id=as_short_id(entry.get("reply_to")),
+        files=tuple(inbound_file(kind, as_object(entry[kind])) for kind in _kinds(entry)),
+    )
+
+
+def _content(entry: JsonObject) -> JsonObject | None:
+    """What is said: of media the first kind that is there, then a place, a contact, a text."""
+    text, kinds = as_text(entry.get("text")), _kinds(entry)
+    if kinds:
+        caption = as_text(entry.get("caption")) or text
+        said: JsonObject = {"type": kinds[0]}
+        return said if caption is None else said | {"caption": caption}
+    for kind, shaped in (("location", location_of), ("contact", contact_of)):
+        found = shaped(as_object(entry.get(kind)))
+        if found is not None:
+            return {"type": kind, kind: found}
+    return None if text is None else {"text": text, "type": "text"}
+
+
+def _kinds(entry: JsonObject) -> list[str]:
+    return [kind for kind in MEDIA_KINDS if isinstance(entry.get(kind), dict)]
+
+
+def _reaction(number: int, entry: JsonObject) -> InboundReaction | Unrecognised:
+    sender, message_id = as_short_id(entry.get("from")), as_short_id(entry.get("message_id"))
+    emoji = entry.get("emoji")
+    if sender is None or message_id is None or not isinstance(emoji, str):
+        return Unrecognised(None, f"reactions[{number}] needs `from`, `message_id` and `emoji`")
+    identifier = as_short_id(entry.get("id")) or f"sbxin_{uuid4().hex}"
+    return InboundReaction(
+        dedupe_key=f"reaction:{identifier}",
+        external_id=message_id,
+        sender=Sender(sender, as_name(entry.get("name"))),
+        conversation=as_short_id(entry.get("conversation")) or sender,
+        emoji=emoji[:LONGEST_EMOJI],
     )
 
 

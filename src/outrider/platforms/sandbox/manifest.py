@@ -27,16 +27,23 @@ from the last two digits of an address made of digits that ends in `55501NN` (`+
 
 A word for the send and a word for the receipts may stand together: `slow-1.read`, `deferred-bounced`.
 
-Incoming messages and receipts are posted to the connection's webhook URL as JSON:
+Incoming messages, reactions and receipts are posted to the connection's webhook URL as JSON:
 
     {"messages": [{"id": "m1", "from": "ada", "name": "Ada", "text": "Hello", "sent_at": "2026-11-20T10:00:00Z",
-                   "conversation": "team", "reply_to": "sbx_..."}],
+                   "conversation": "team", "reply_to": "sbx_..."},
+                  {"from": "ada", "image": {"base64": "iVBORw0...", "filename": "a.png"}, "caption": "Look"},
+                  {"from": "ada", "document": {}},
+                  {"from": "ada", "location": {"latitude": 52.5, "longitude": 13.4, "name": "Office"}},
+                  {"from": "ada", "contact": {"name": "Bob", "phone": "+12025550100"}}],
+     "reactions": [{"id": "x1", "from": "ada", "message_id": "sbx_...", "emoji": "👍"}],
      "receipts": [{"id": "r1", "message_id": "sbx_...", "state": "delivered", "at": "2026-11-20T10:00:05Z",
                    "error": "mailbox full"}]}
 
-`from` and `text`, `message_id` and `state` (sent, delivered, read or failed) are required. An `id` that comes
-again is a repeat and changes nothing; without `id` each message is a new one. With `signing_secret` set, the
-header `X-Sandbox-Signature: sha256=<hex HMAC-SHA256 of the body>` is required.
+A message needs `from`, and `text` or `image`, `video`, `audio`, `document`, `location` or `contact`; without `base64`
+the sandbox makes bytes of its own, and with `"missing": true` it has none to give. A reaction needs `from`,
+`message_id` and `emoji` (empty: taken back), a receipt `message_id` and `state` (sent, delivered, read or failed).
+An `id` that comes again is a repeat and changes nothing; without `id` each message is a new one. With
+`signing_secret` set, the header `X-Sandbox-Signature: sha256=<hex HMAC-SHA256 of the body>` is required.
 
 With `api_base_url` set, every message that is not refused or put off is also posted to
 `<api_base_url>/messages` as JSON with the header `Idempotency-Key`, equal on every attempt; the `id` of the

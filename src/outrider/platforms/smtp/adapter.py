@@ -1,11 +1,14 @@
 """The SMTP provider: mail out through a server of the customer's choice."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from outrider.platforms.base import (
     ConnectionContext,
+    Deferred,
     FailureCode,
+    FetchedFile,
     Healthy,
     InboundRequest,
     Manifest,
@@ -18,7 +21,7 @@ from outrider.platforms.base import (
     Unrecognised,
 )
 from outrider.platforms.mail_addresses import read_mail_address
-from outrider.platforms.smtp.letters import Letter, write_letter
+from outrider.platforms.smtp.letters import Attached, Letter, write_letter
 from outrider.platforms.smtp.manifest import MANIFEST
 from outrider.platforms.smtp.pool import SessionPool
 from outrider.platforms.smtp.replies import Trouble, outcome_of
@@ -59,6 +62,12 @@ class SmtpAdapter:
         del outbound, connection
         return None  # SMTP has no way to ask
 
+    async def fetch_file(
+        self, reference: Mapping[str, object], connection: ConnectionContext
+    ) -> FetchedFile | Rejected | Deferred:
+        del reference, connection
+        return Rejected(FailureCode.UNKNOWN, "nothing comes in through SMTP")
+
     async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
         give_up_at = asyncio.get_running_loop().time() + self._manifest.attempt_seconds - _MARGIN_SECONDS
         server = Server.of(connection.config)
@@ -86,8 +95,9 @@ class SmtpAdapter:
 
 async def _written(outbound: Outbound, connection: ConnectionContext) -> Letter | Rejected:
     text = outbound.content.get("text")
-    if isinstance(text, str) and len(text) > _LONG_TEXT:
-        return await asyncio.to_thread(write_letter, outbound, connection.config)
+    attached = [Attached(file.filename, file.mime_type, await file.read()) for file in outbound.files]
+    if attached or (isinstance(text, str) and len(text) > _LONG_TEXT):
+        return await asyncio.to_thread(write_letter, outbound, connection.config, attached)
     return write_letter(outbound, connection.config)
 
 

@@ -1,7 +1,8 @@
 """A message as a mail: its envelope and its bytes, or why it cannot be one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -15,6 +16,7 @@ from outrider.platforms.smtp.html_text import text_of_html
 _LONG_TEXT = 16 * 1024
 _LONGEST_LINE = 998
 _LONGEST_HEADER = 2000
+_MESSAGE_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{3,250}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,31 @@ class _Headers:
     subject: str
 
 
-def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | Rejected:
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file with its content."""
+
+    filename: str
+    mime_type: str
+    content: bytes = field(repr=False)
+
+
+def write_letter(
+    outbound: Outbound, config: Mapping[str, object], attached: Sequence[Attached] = ()
+) -> Letter | Rejected:
     """Write the mail. Whatever could smuggle in a header is refused, never cleaned silently."""
-    text = outbound.content.get("text")
-    if outbound.content.get("type") != "text" or not isinstance(text, str) or not text.strip():
-        return _unacceptable("only messages with text can be sent as mail")
+    text = _text_of(outbound.content, has_files=bool(attached))
+    if text is None:
+        return _unacceptable("only messages with text or files can be sent as mail")
     headers = _headers(outbound, config)
     if isinstance(headers, Rejected):
         return headers
     mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=_needs_utf8(headers)))
     message_id = f"{outbound.delivery_id}@{headers.sender.ascii_domain}"
-    _write_headers(mail, headers, message_id)
+    _write_headers(mail, headers, message_id, outbound.reply_to_external_id)
     _write_parts(mail, _encodable(text), is_html=_is_html(outbound.metadata))
+    for file in attached:
+        _attach(mail, file)
     return Letter(
         message_id=message_id,
         sender=headers.sender.wire,
@@ -55,6 +70,16 @@ def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | R
         needs_smtputf8=_needs_utf8(headers),
         body=mail.as_bytes(),
     )
+
+
+def _text_of(content: Mapping[str, object], *, has_files: bool) -> str | None:
+    """The text of the mail: of a message with media its caption, which it need not have."""
+    if content.get("type") in {"image", "video", "audio", "document"} and has_files:
+        caption = content.get("caption")
+        return caption if isinstance(caption, str) else ""
+    text = content.get("text")
+    is_text = content.get("type") == "text" and isinstance(text, str) and text.strip()
+    return text if is_text and isinstance(text, str) else None
 
 
 def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rejected:
@@ -76,12 +101,14 @@ def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rej
     return _Headers(sender, _encodable(sender_name), recipient, _encodable(subject))
 
 
-def _write_headers(mail: EmailMessage, headers: _Headers, message_id: str) -> None:
+def _write_headers(mail: EmailMessage, headers: _Headers, message_id: str, answered: str | None) -> None:
     mail["From"] = _address_header(headers.sender_name, headers.sender)
     mail["To"] = _address_header("", headers.recipient)
     mail["Subject"] = headers.subject
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = f"<{message_id}>"
+    if answered is not None and _MESSAGE_ID.fullmatch(answered):
+        mail["In-Reply-To"] = mail["References"] = f"<{answered}>"
 
 
 def _address_header(name: str, address: MailAddress) -> Address:
@@ -93,6 +120,16 @@ def _write_parts(mail: EmailMessage, text: str, *, is_html: bool) -> None:
     mail.set_content(plain, cte=_encoding_of(plain))
     if is_html:
         mail.add_alternative(text, subtype="html", cte=_encoding_of(text))
+
+
+def _attach(mail: EmailMessage, file: Attached) -> None:
+    main, _, sub = file.mime_type.partition("/")
+    if main in {"message", "multipart"}:
+        # these may not be encoded, and would be read as part of the mail
+        main, sub = "application", "octet-stream"
+    mail.add_attachment(
+        file.content, maintype=main, subtype=sub, filename=_encodable(file.filename), cte="base64"
+    )
 
 
 def _encoding_of(text: str) -> str | None:

@@ -30,9 +30,13 @@ MANIFEST = Manifest(
         ConfigField(name="from_email", label="Sender's address", is_required=True),
         ConfigField(name="from_name", label="Sender's name"),
     ),
-    capabilities=frozenset({Capability.SEND_TEXT, Capability.SEND_HTML}),
+    capabilities=frozenset(
+        {Capability.SEND_TEXT, Capability.SEND_HTML, Capability.SEND_MEDIA, Capability.SEND_REPLY}
+    ),
     ordered_channels=frozenset(),
     text_limit=None,
+    caption_limit=0,
+    attachments_limit=18_000_000,  # with base64 25 MB, which most mail servers take
     attempt_seconds=60.0,
     lifetime_hours=48,
     documentation=(

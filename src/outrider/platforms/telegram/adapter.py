@@ -1,10 +1,13 @@
-"""The Telegram provider: text to and from the chats of a bot."""
+"""The Telegram provider: messages of every kind to and from the chats of a bot."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from outrider.platforms.base import (
     ConnectionContext,
+    Deferred,
+    FetchedFile,
     Healthy,
     InboundRequest,
     Manifest,
@@ -17,9 +20,10 @@ from outrider.platforms.base import (
 )
 from outrider.platforms.telegram.checking import check_bot
 from outrider.platforms.telegram.client import Bot
+from outrider.platforms.telegram.files import fetch
 from outrider.platforms.telegram.inbound import is_authentic, parse_webhook
 from outrider.platforms.telegram.manifest import MANIFEST
-from outrider.platforms.telegram.outbound import send_text
+from outrider.platforms.telegram.outbound import send_message
 from outrider.platforms.vendor_http import VendorHttp
 
 _CHAT_ID = re.compile(r"-?[1-9][0-9]{0,18}")
@@ -45,11 +49,16 @@ class TelegramAdapter:
 
     async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
         bot = Bot.of(connection.config)
-        return await send_text(self._http, bot, outbound, self._manifest.attempt_seconds)
+        return await send_message(self._http, bot, outbound, self._manifest.attempt_seconds)
 
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         del outbound, connection
         return None  # a bot cannot read what it has sent
+
+    async def fetch_file(
+        self, reference: Mapping[str, object], connection: ConnectionContext
+    ) -> FetchedFile | Rejected | Deferred:
+        return await fetch(self._http, Bot.of(connection.config), reference)
 
     async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
         return await check_bot(self._http, Bot.of(connection.config), self._manifest.attempt_seconds)

@@ -1,4 +1,4 @@
-"""What the Telegram provider is: a bot's token, text both ways, no receipts."""
+"""What the Telegram provider is: a bot's token, messages of every kind both ways, no receipts."""
 
 from outrider.platforms.base import Capability, Channel, ConfigField, FieldKind, Manifest
 
@@ -22,13 +22,26 @@ MANIFEST = Manifest(
             is_secret=True,
         ),
     ),
-    capabilities=frozenset({Capability.SEND_TEXT, Capability.RECEIVE_MESSAGES}),
+    capabilities=frozenset(
+        {
+            Capability.SEND_TEXT,
+            Capability.SEND_MEDIA,
+            Capability.SEND_LOCATION,
+            Capability.SEND_CONTACT,
+            Capability.SEND_REACTION,
+            Capability.SEND_REPLY,
+            Capability.RECEIVE_MESSAGES,
+        }
+    ),
     ordered_channels=frozenset({Channel.TELEGRAM}),
     text_limit=4096,
+    caption_limit=1024,
+    contact_fields=frozenset({"phone"}),
     attempt_seconds=20.0,
     documentation=(
         "Create a bot with @BotFather and give its token. Then call setWebhook with the connection's webhook "
-        "URL. A recipient is a chat id (a group's is negative) or the @name of a public channel. Telegram "
+        "URL; for reactions, `allowed_updates` must name `message_reaction`. "
+        "A recipient is a chat id (a group's is negative) or the @name of a public channel. Telegram "
         "sends no receipts: a message that it took counts as sent."
     ),
 )

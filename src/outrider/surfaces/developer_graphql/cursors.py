@@ -84,6 +84,7 @@ USERS: Final = CursorKind(b"U1\0", has_time=True)
 PLATFORM_USERS: Final = CursorKind(b"P1\0", has_time=True)
 CONVERSATIONS: Final = CursorKind(b"C1")
 LOGS: Final = CursorKind(b"L1")
+FILES: Final = CursorKind(b"F1")
 FEED: Final = FeedCursorKind()
 
 

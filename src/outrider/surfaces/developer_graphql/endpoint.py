@@ -26,6 +26,7 @@ from outrider.surfaces.developer_graphql.feeding import Client, Feed, FeedContex
 from outrider.surfaces.developer_graphql.feeds import OpenFeeds, TooManyFeeds
 from outrider.surfaces.developer_graphql.mutating import answer_mutation
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_graphql.queries.reads import FileUrl
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
 from outrider.surfaces.developer_graphql.reading import (
     Reading,
@@ -74,12 +75,13 @@ class DeveloperGraphql:
         database: Database,
         operations: Operations,
         public_url: str,
+        file_url: FileUrl,
         metrics: Metrics,
         heads: LogHeads,
     ) -> None:
         self._access = access
         self._operations = operations
-        self._reading = Reading(database, public_url)
+        self._reading = Reading(database, public_url, file_url)
         self._metrics = metrics
         self._documents = Documents()
         self._feeds = FeedContext(self._reading, heads, OpenFeeds(metrics))

@@ -33,7 +33,7 @@ from outrider.surfaces.developer_graphql.queries.feeds import (
     POSITION,
     FeedPlan,
 )
-from outrider.surfaces.developer_graphql.queries.reads import LARGEST_ANSWER, with_type_ids
+from outrider.surfaces.developer_graphql.queries.reads import LARGEST_ANSWER, filled
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call
 from outrider.surfaces.developer_graphql.reading import TOO_LARGE, Reading, require_scopes
 from outrider.tenancy.actors import Actor
@@ -215,10 +215,8 @@ class Feed:
         self._position = batch.position
         if batch.events:
             application_id = self._call.actor.application_id
-            texts = [
-                with_type_ids(text, application_id) if self._plan.has_type_ids else text
-                for text in batch.events
-            ]
+            file_url = self._context.reading.file_url
+            texts = [filled(text, application_id, file_url) for text in batch.events]
             self._ended.events += len(texts)
             self._spoke_at = monotonic()
             self._told = cast("int", FEED.read_position(texts[-1][: FEED.length]))

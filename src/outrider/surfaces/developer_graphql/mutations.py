@@ -82,6 +82,13 @@ async def _create_log(operations: Operations, actor: Actor, arguments: Arguments
     return {"id": (await operations.create_log(actor, decoding.new_log(arguments))).id}
 
 
+async def _create_file(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
+    created = await operations.create_file(
+        actor, arguments["url"], filename=arguments.get("filename"), mime_type=arguments.get("mimeType")
+    )
+    return {"id": created.id}
+
+
 async def _create_user(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
     return {"id": (await operations.create_user(actor, name=arguments.get("name"))).id}
 
@@ -199,6 +206,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createEventSchema": Mutation("EventSchema", _EVENTS, _create_schema),
     "updateEventSchema": Mutation("EventSchema", _EVENTS, _update_schema),
     "createLog": Mutation("Log", Scope.LOGS_WRITE, _create_log),
+    "createFile": Mutation("File", _EVENTS, _create_file),
     "createUser": Mutation("User", _USERS, _create_user),
     "updateUser": Mutation("User", _USERS, _update_user),
     "createPlatformUser": Mutation("PlatformUser", _USERS, _create_platform_user),

@@ -10,6 +10,7 @@ from outrider.events.creating import NewCustomEvent
 from outrider.events.logs.creating import NewLog
 from outrider.events.logs.cross_tenant import LogEntry
 from outrider.events.schemas import EventSchema, EventSchemaChange, NewEventSchema
+from outrider.files.values import StoredFile
 from outrider.identity.values import Activation, LinkCode, Merge, NewPlatformUser, PlatformUser, User
 from outrider.messaging.resolving import Resolution
 from outrider.messaging.values import SendRequest, SendResult
@@ -42,6 +43,14 @@ class UpdateUser(Protocol):
     def __call__(self, actor: Actor, user_id: UUID, /, *, name: str | None) -> Awaitable[User]: ...
 
 
+class CreateFile(Protocol):
+    """Fetch a file from a URL."""
+
+    def __call__(
+        self, actor: Actor, url: str, /, *, filename: str | None, mime_type: str | None
+    ) -> Awaitable[StoredFile]: ...
+
+
 class GenerateLinkCode(Protocol):
     """Make a code."""
 
@@ -64,6 +73,7 @@ class Operations:
     create_event_schema: Callable[[Actor, NewEventSchema], Awaitable[EventSchema]]
     update_event_schema: Callable[[Actor, EventSchemaChange], Awaitable[EventSchema]]
     create_log: Callable[[Actor, NewLog], Awaitable[LogEntry]]
+    create_file: CreateFile
 
     create_user: CreateUser
     update_user: UpdateUser

@@ -17,6 +17,7 @@ from outrider.surfaces.developer_graphql.queries.nodes import FIELDS
 from outrider.surfaces.developer_graphql.queries.pages import Row
 from outrider.surfaces.developer_graphql.queries.reads import (
     LARGEST_ANSWER,
+    FileUrl,
     ReadPlan,
     compile_created,
     compile_query,
@@ -39,6 +40,7 @@ class Reading:
 
     database: Database
     public_url: str
+    file_url: FileUrl
 
 
 async def answer_query(reading: Reading, operation: Operation, call: Call, variables: Variables) -> str:
@@ -90,13 +92,13 @@ async def run(reading: Reading, plan: ReadPlan, call: Call) -> str:
     require_scopes(plan.scopes, call)
     arguments = plan.statement.arguments(call)
     if plan.sql is None:
-        return plan.render(_NO_ROW, arguments, call)
+        return plan.render(_NO_ROW, arguments, call, reading.file_url)
     try:
         with faults_as_unavailable():
             row = await _ask(reading, plan.sql, arguments)
     except AppError as problem:
         raise BadArgument(next(iter(plan.scopes.values()), ""), problem) from problem.__cause__
-    return plan.render(row, arguments, call)
+    return plan.render(row, arguments, call, reading.file_url)
 
 
 async def _ask(reading: Reading, sql: str, arguments: list[object]) -> Row:

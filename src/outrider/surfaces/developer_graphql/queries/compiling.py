@@ -38,7 +38,6 @@ class Compiling:
     scopes: dict[Scope, str] = field(default_factory=dict[Scope, str])
     cost: int = 0
     weight: int = 1
-    has_type_ids: bool = False
 
     @property
     def variables(self) -> "VariableValues":

@@ -12,13 +12,13 @@ from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
     escaped,
-    filled,
     joined,
     json,
     moment,
     optional,
     optional_moment,
     quoted,
+    type_id,
 )
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
@@ -98,11 +98,6 @@ def _own(statement: Statement, condition: str = "true") -> str:
     )
 
 
-def _id(compiling: Compiling, row: str, _selected: Selected) -> Text:
-    compiling.has_type_ids = True
-    return ['"', *filled(f"{row}.name"), '"']
-
-
 def _versions(compiling: Compiling, row: str, selected: Selected) -> Text:
     return compiling.many(
         "EventSchemaVersion",
@@ -115,7 +110,7 @@ def _versions(compiling: Compiling, row: str, selected: Selected) -> Text:
 
 
 EVENT_SCHEMA: Final[Fields] = {
-    "id": _id,
+    "id": lambda _compiling, row, _selected: type_id(f"{row}.name"),
     "name": lambda _compiling, row, _selected: escaped(f"{row}.name"),
     "category": lambda _compiling, row, _selected: escaped(f"{row}.category"),
     "description": lambda _compiling, row, _selected: optional(f"{row}.description"),

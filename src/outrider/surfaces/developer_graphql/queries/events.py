@@ -2,12 +2,14 @@
 
 from typing import Final
 
+from outrider.files.media_payloads import URL_MEMBER, has_media_sql, media_parts_sql
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.statements import Statement
 from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
     exists,
+    file_url,
     joined,
     optional,
     optional_moment,
@@ -21,14 +23,27 @@ _FOLDED_TIMES: Final = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
     """The stored payload; that of an outbound message with the folded state as its last members."""
-    message = compiling.statement.alias("m")
+    message, part = compiling.statement.alias("m"), compiling.statement.alias("p")
+    parts = compiling.statement.scan("message_parts", part, f"{part}.message_id = {row}.id")
+    named = f"(select json_agg({part}.external_id order by {part}.number) {parts})"
     folded: Text = [',"external_message_id":', *optional(f"{message}.external_id")]
     for column in _FOLDED_TIMES:
         folded += [f',"{column}":', *optional_moment(f"{message}.{column}")]
+    # of a message that took several calls
+    folded.append(Sql(f"""coalesce(',"external_message_ids":' || {named}::text, '')"""))
     scan = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
-    merged = f"(select left({row}.payload::text, -1) || {joined([*folded, '}'])} {scan})"
+    served = _with_media_url(row)
+    merged = f"(select left({served}, -1) || {joined([*folded, '}'])} {scan})"
+    return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {served}) else {served} end")]
+
+
+def _with_media_url(row: str) -> str:
+    """The stored payload; in that of a message with media there is a link behind the file's id."""
     stored = f"{row}.payload::text"
-    return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {stored}) else {stored} end")]
+    before, file_id, behind = media_parts_sql(stored)
+    linked = joined([Sql(before), URL_MEMBER, *file_url(file_id), Sql(behind)])
+    is_message = f"{row}.event_type in ('message.inbound', 'message.outbound')"
+    return f"(case when {is_message} and {has_media_sql(stored)} then {linked} else {stored} end)"
 
 
 def status(compiling: Compiling, row: str, _selected: Selected) -> Text:
@@ -49,7 +64,7 @@ def processed_at(compiling: Compiling, row: str, _selected: Selected) -> Text:
     scan = compiling.statement.scan
     times = ", ".join(f"{message}.{column}" for column in _FOLDED_TIMES)
     sent = f"(select least({times}) {scan('messages', message, f'{message}.id = {row}.id')})"
-    ended = f"(select max({delivery}.finished_at) {scan('deliveries', delivery, f'{delivery}.event_id = {row}.id')})"
+    ended = f"(select max({delivery}.finished_at) {scan('deliveries', delivery, *_webhooks(delivery, row))})"
     delivered = (
         f"case when {_is_unfinished(compiling.statement, row)} then null "
         f"else coalesce({ended}, uuid_extract_timestamp({row}.id)) end"
@@ -83,11 +98,11 @@ def _sending_status(statement: Statement, row: str) -> str:
 def _delivering_status(statement: Statement, row: str) -> str:
     given_up, ended, queued = (statement.alias(letter) for letter in "ddq")
     has_failed = _exists(
-        statement, "deliveries", given_up, f"{given_up}.event_id = {row}.id", f"{given_up}.state = 'failed'"
+        statement, "deliveries", given_up, *_webhooks(given_up, row), f"{given_up}.state = 'failed'"
     )
-    has_ended = _exists(statement, "deliveries", ended, f"{ended}.event_id = {row}.id")
+    has_ended = _exists(statement, "deliveries", ended, *_webhooks(ended, row))
     has_tried = _exists(
-        statement, "delivery_queue", queued, f"{queued}.event_id = {row}.id", f"{queued}.attempts > 0"
+        statement, "delivery_queue", queued, *_webhooks(queued, row), f"{queued}.attempts > 0"
     )
     return (
         f"case when {has_failed} then 'failed' when not ({_is_unfinished(statement, row)}) then 'completed' "
@@ -97,11 +112,16 @@ def _delivering_status(statement: Statement, row: str) -> str:
 
 def _is_unfinished(statement: Statement, row: str) -> str:
     queued, spread = (statement.alias(letter) for letter in "qf")
-    waits = _exists(statement, "delivery_queue", queued, f"{queued}.event_id = {row}.id")
+    waits = _exists(statement, "delivery_queue", queued, *_webhooks(queued, row))
     spreads = _exists(
         statement, "fan_outs", spread, f"{spread}.position = {row}.position", f"{spread}.event_id = {row}.id"
     )
     return f"{waits} or {spreads}"
+
+
+def _webhooks(delivery: str, row: str) -> tuple[str, str]:
+    """Deliveries of an event; that its media is fetched is no delivery."""
+    return f"{delivery}.event_id = {row}.id", f"{delivery}.kind = 'webhook'"
 
 
 def _exists(statement: Statement, table: str, alias: str, *conditions: str) -> str:

@@ -43,7 +43,6 @@ class FeedPlan:
     scopes: Mapping[Scope, str]
     key: str
     after: Operand | None
-    has_type_ids: bool
 
 
 def compile_feed(compiling: Compiling, selected: Selected) -> FeedPlan:
@@ -61,7 +60,6 @@ def compile_feed(compiling: Compiling, selected: Selected) -> FeedPlan:
         dict(compiling.scopes),
         selected.key,
         operand(given, "after"),
-        compiling.has_type_ids,
     )
 
 

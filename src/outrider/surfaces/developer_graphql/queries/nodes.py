@@ -15,7 +15,7 @@ from outrider.surfaces.developer_graphql.queries.texts import (
     Sql,
     Text,
     escaped,
-    filled,
+    file_url,
     joined,
     json,
     moment,
@@ -24,6 +24,7 @@ from outrider.surfaces.developer_graphql.queries.texts import (
     optional_json,
     optional_moment,
     plain,
+    type_id,
 )
 from outrider.surfaces.developer_graphql.queries.windows import page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
@@ -105,9 +106,8 @@ def _platform_user_events(compiling: Compiling, row: str, selected: Selected) ->
     return nested_page(compiling, source, "Event", page_weight(given), selected)
 
 
-def _event_type_id(compiling: Compiling, row: str, _selected: Selected) -> Text:
-    compiling.has_type_ids = True
-    return ['"', *filled(f"{row}.event_type"), '"']
+def _file_url(_compiling: Compiling, row: str, _selected: Selected) -> Text:
+    return [Sql(f"case when {row}.state = 'ready' then {joined(file_url(f'{row}.id'))} else 'null' end")]
 
 
 def _child_events(compiling: Compiling, row: str, selected: Selected) -> Text:
@@ -208,7 +208,7 @@ _USER: Final[Fields] = {
 _EVENT: Final[Fields] = {
     "id": _column(plain, "id"),
     "eventType": _column(plain, "event_type"),
-    "eventTypeId": _event_type_id,
+    "eventTypeId": _column(type_id, "event_type"),
     "payload": events.payload,
     "status": events.status,
     "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
@@ -232,7 +232,18 @@ _EDGE: Final[Fields] = {
         "{row}.id = {from}.target_id",
         only_if="target_type = 'platform_user'",
     ),
+    "targetFile": _one("File", "files", "{row}.id = {from}.target_id", only_if="target_type = 'file'"),
     "targetEvent": _one("Event", "events", "{row}.id = {from}.target_id", only_if="target_type = 'event'"),
+}
+
+_FILE: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "filename": _column(escaped, "filename"),
+    "mimeType": _column(escaped, "mime_type"),
+    "size": _column(optional_json, "size"),
+    "url": _file_url,
+    "createdAt": _expression(moment, "uuid_extract_timestamp({row}.id)"),
+    "state": _expression(plain, "upper({row}.state)"),
 }
 
 _RAW_BODY: Final[Fields] = {
@@ -302,6 +313,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "Event": _EVENT,
     "Conversation": CONVERSATION_FIELDS,
     "Edge": _EDGE,
+    "File": _FILE,
     "RawBody": _RAW_BODY,
     "WebhookSubscription": _SUBSCRIPTION,
     "WebhookDelivery": _DELIVERY,

@@ -13,6 +13,7 @@ from outrider.surfaces.developer_graphql.queries import (
     conversations,
     event_lists,
     event_schemas,
+    file_lists,
     lists,
     log_lists,
     nodes,
@@ -21,12 +22,15 @@ from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
 from outrider.surfaces.developer_graphql.queries.provenance import provenance
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument, Call, Statement
-from outrider.surfaces.developer_graphql.queries.texts import MARK, joined
+from outrider.surfaces.developer_graphql.queries.texts import MARK, Fill, joined
 from outrider.surfaces.developer_graphql.queries.windows import Source, page_weight
 from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
 LARGEST_ANSWER: Final = 16 * 1024 * 1024
+
+FileUrl = Callable[[UUID, UUID], str]
+"""Makes the link to a file of an application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +41,34 @@ class ReadPlan:
     statement: Statement
     pieces: tuple[Piece, ...]
     scopes: Mapping[Scope, str]
-    has_type_ids: bool = False
 
-    def render(self, row: Row, arguments: Arguments, call: Call) -> str:
+    def render(self, row: Row, arguments: Arguments, call: Call, file_url: FileUrl) -> str:
         """Put the answer together."""
         found = "".join(
             [piece if isinstance(piece, str) else piece(row, arguments, call) for piece in self.pieces]
         )
-        return with_type_ids(found, call.actor.application_id) if self.has_type_ids else found
+        return filled(found, call.actor.application_id, file_url)
+
+
+def filled(found: str, application_id: UUID, file_url: FileUrl) -> str:
+    """Put what SQL cannot make into the places that SQL has marked."""
+    if MARK not in found:
+        return found
+
+    def made(mark: re.Match[str]) -> str:
+        match Fill(mark[1]):
+            case Fill.TYPE_ID:
+                return str(event_type_id(application_id, mark[2]))
+            case Fill.FILE_URL:
+                return file_url(application_id, UUID(mark[2]))
+
+    return _FILLED.sub(made, found)
 
 
 _TENANT: Final = re.compile(r"\$1\b")
-_FILLED: Final = re.compile(f"{MARK}([^{MARK}]*){MARK}")
+_FILLED: Final = re.compile(f"{MARK}(.)([^{MARK}]*){MARK}")
 _Root = Callable[[Compiling, Columns, Selected], "list[Piece]"]
 Introspect = Callable[[Selected], Piece]
-
-
-def with_type_ids(text: str, application_id: UUID) -> str:
-    """Put the ids of event types in, which the database was not asked to make."""
-    return _FILLED.sub(lambda mark: str(event_type_id(application_id, mark[1])), text)
 
 
 def compile_query(compiling: Compiling, selected: Sequence[Selected], introspect: Introspect) -> ReadPlan:
@@ -109,7 +122,6 @@ def _plan(compiling: Compiling, columns: Columns, pieces: list[Piece]) -> ReadPl
         compiling.statement,
         tuple(_merged(pieces)),
         dict(compiling.scopes),
-        has_type_ids=compiling.has_type_ids,
     )
 
 
@@ -204,6 +216,7 @@ def _delivery(compiling: Compiling, columns: Columns, field: Selected) -> list[P
 
 _TABLES: Final = {
     "Application": "applications",
+    "File": "files",
     "Log": "logs",
     "PlatformConnection": "connections",
     "PlatformUser": "platform_users",
@@ -232,6 +245,8 @@ _ROOTS: Final[Mapping[str, _Root]] = {
         columns, event_schemas.event_schema_by_id(compiling, field)
     ),
     "logs": _page("Log", log_lists.logs),
+    "files": _page("File", file_lists.files),
+    "file": _by_id("File", Scope.EVENTS_READ),
     "webhookSubscription": _by_id("WebhookSubscription", Scope.EVENTS_READ, " and {row}.status <> 'deleted'"),
     "webhookDelivery": _delivery,
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),

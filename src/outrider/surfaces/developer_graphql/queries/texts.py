@@ -1,10 +1,18 @@
 """Expressions that give JSON text, put together by concatenation: literal text, and SQL between it."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Final
 
 NULL: Final = "null"
 MARK: Final = "\x01"
+
+
+class Fill(StrEnum):
+    """What Python makes of a text that only SQL knows; one letter each, which stands behind the mark."""
+
+    TYPE_ID = "t"
+    FILE_URL = "f"
 
 
 class Sql(str):
@@ -68,9 +76,19 @@ def optional_json(expression: str) -> Text:
     return [Sql(f"coalesce({expression}::text, 'null')")]
 
 
-def filled(expression: str) -> Text:
+def type_id(event_type: str) -> Text:
+    """The id of an event type, given an expression for its name."""
+    return ['"', *_filled(Fill.TYPE_ID, event_type), '"']
+
+
+def file_url(file_id: str) -> Text:
+    """A link to a file, given an expression for its id."""
+    return ['"', *_filled(Fill.FILE_URL, f"{file_id}::text"), '"']
+
+
+def _filled(what: Fill, expression: str) -> Text:
     """A text that Python replaces once the answer is there: no JSON holds the mark that stands around it."""
-    return [MARK, Sql(expression), MARK]
+    return [MARK, what, Sql(expression), MARK]
 
 
 def optional_id(expression: str) -> Text:

@@ -1,0 +1,36 @@
+"""Where a list of files comes from: by time, within one application."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from outrider.core.ids import first_id_after, first_id_at
+from outrider.surfaces.developer_graphql import cursors
+from outrider.surfaces.developer_graphql.arguments import Given, Operand, members
+from outrider.surfaces.developer_graphql.queries.compiling import Compiling
+from outrider.surfaces.developer_graphql.queries.lists import RowSource
+from outrider.surfaces.developer_graphql.queries.operators import (
+    moment_conditions,
+    nested_conditions,
+    text_conditions,
+)
+from outrider.surfaces.developer_graphql.queries.statements import Statement
+from outrider.surfaces.developer_graphql.queries.windows import window_of
+from outrider.tenancy.actors import Scope
+
+
+def files(compiling: Compiling, given: Mapping[str, Given]) -> RowSource:
+    """Give the source of the field `files`."""
+    compiling.require(Scope.EVENTS_READ)
+    statement = compiling.statement
+    filters = members(given, "filters") or {}
+    conditions = nested_conditions(filters, lambda name, value: _conditions(statement, name, value))
+    return RowSource(statement, "files", window_of(compiling, given, cursors.FILES), conditions)
+
+
+def _conditions(statement: Statement, name: str, value: Given) -> list[str]:
+    if name == "state":
+        return [f"upper({{row}}.state) = {statement.value(cast('Operand', value), 'text')}"]
+    given = cast("Mapping[str, Given]", value)
+    if name == "createdAt":
+        return moment_conditions(statement, given, "{row}.id", "uuid", first_id_at, first_id_after)
+    return text_conditions(statement, given, "{row}.filename" if name == "filename" else "{row}.mime_type")
