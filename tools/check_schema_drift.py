@@ -1,16 +1,33 @@
-"""Fails when the committed API descriptions are not what the code serves; `--write` brings them up to date."""
+"""Fails when committed descriptions of the API are not what the code serves; `--write` brings them up to date."""
 
 import argparse
+import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from outrider.surfaces.admin_graphql.schema import served_sdl as admin_sdl
+from outrider.surfaces.developer_errors import written_table
 from outrider.surfaces.developer_graphql.schema import served_sdl
+from outrider.surfaces.developer_rest.openapi import served_openapi
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMITTED = {
+ERRORS_PAGE = ROOT / "docs" / "errors.md"
+
+
+def page_of_errors() -> str:
+    """Give the page of errors with the table that the code makes."""
+    page = ERRORS_PAGE.read_text("utf-8")
+    return re.sub(
+        r"^\| Code \|.*?\n(?!\|)", lambda _: written_table() + "\n", page, flags=re.MULTILINE | re.DOTALL
+    )
+
+
+COMMITTED: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "api" / "developer.graphql": served_sdl,
     ROOT / "docs" / "api" / "admin.graphql": admin_sdl,
+    ROOT / "docs" / "api" / "developer.openapi.json": served_openapi,
+    ERRORS_PAGE: page_of_errors,
 }
 
 

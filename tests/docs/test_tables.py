@@ -13,7 +13,7 @@ from outrider.platforms.base import Adapter, FailureCode
 from outrider.platforms.sandbox.manifest import DOCUMENTATION, MANIFEST
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces import graphql_limits as limits
-from outrider.surfaces.graphql_errors import INTERNAL, STATUS
+from outrider.surfaces.developer_errors import ENTRIES, STATUS
 from outrider.tenancy.members.roles import PERMISSIONS, Permission, Role
 from outrider.webhooks.delivering import RETRY_SECONDS
 from tests.docs.pages import ROOT, code_blocks, rows_under, text_of, words_in_ticks
@@ -23,17 +23,21 @@ MIGRATIONS = "\n".join(
 )
 
 
-def test_the_page_of_errors_has_every_code_with_its_status() -> None:
+def test_the_table_of_errors_has_every_code_with_its_status() -> None:
     for module in pkgutil.walk_packages(outrider.__path__, "outrider."):
         if not module.name.endswith(("__main__", "conformance", "conformance_bodies")):
             importlib.import_module(module.name)
-    codes = {error.code: str(STATUS[error.kind]) for error in _below(AppError)}
 
-    written = {
-        row[0].strip("`"): row[1] for row in rows_under(text_of("docs/errors.md"), "## Developer GraphQL")
+    assert {entry.code: entry.status for entry in ENTRIES} == {
+        error.code: STATUS[error.kind] for error in _below(AppError)
     }
+    assert len({entry.code for entry in ENTRIES}) == len(ENTRIES)
 
-    assert written == codes | {INTERNAL: "500", "Code": "Status"}
+
+def test_the_page_of_errors_has_the_table() -> None:
+    written = rows_under(text_of("docs/errors.md"), "## Codes")
+
+    assert [row[:2] for row in written[1:]] == [[f"`{entry.code}`", str(entry.status)] for entry in ENTRIES]
 
 
 def _below(kind: type[AppError]) -> Iterator[type[AppError]]:

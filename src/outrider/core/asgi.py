@@ -1,8 +1,10 @@
 """The little of ASGI that the hot endpoints need: a bounded body in, one answer out."""
 
+import random
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from outrider.core.errors import PayloadTooLarge, Unavailable
 
@@ -12,6 +14,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 MOST_BYTES_UNDER_WAY = 256 * 1024 * 1024
 
 
@@ -74,6 +77,14 @@ def header(scope: Scope, name: bytes) -> bytes | None:
         if key == name:
             return bytes(value)
     return None
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The name of a request in answers and in the log: the caller's own if it will do, else a new one."""
+    given = header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return b"%016x" % random.getrandbits(64)
 
 
 def decoded_headers(scope: Scope) -> dict[str, str]:

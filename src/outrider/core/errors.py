@@ -17,9 +17,11 @@ class ErrorKind(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    WRONG_METHOD = "wrong_method"
     CONFLICT = "conflict"
     GONE = "gone"
     TOO_LARGE = "too_large"
+    WRONG_MEDIA_TYPE = "wrong_media_type"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
     UPSTREAM = "upstream"
@@ -84,6 +86,13 @@ class NotFound(AppError):
     code = "NOT_FOUND"
 
 
+class MethodNotAllowed(AppError):
+    """There is no such method at this address."""
+
+    kind = ErrorKind.WRONG_METHOD
+    code = "METHOD_NOT_ALLOWED"
+
+
 class ResourceExists(AppError):
     """A resource with this name exists already."""
 
@@ -103,6 +112,13 @@ class PayloadTooLarge(AppError):
 
     kind = ErrorKind.TOO_LARGE
     code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaType(AppError):
+    """The body is of a type that is not taken here; JSON is."""
+
+    kind = ErrorKind.WRONG_MEDIA_TYPE
+    code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class RateLimited(AppError):

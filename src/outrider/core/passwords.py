@@ -71,9 +71,9 @@ class Passwords:
 def checked_password(text: str, field: str = "password") -> str:
     """Give a new password as it is, or refuse it."""
     if not SHORTEST <= len(text) <= LONGEST:
-        raise ValidationError(f"{field} must have {SHORTEST} to {LONGEST} characters.", field=field)
+        raise ValidationError(f"{field} must have {SHORTEST} to {LONGEST} characters.", path=field)
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise ValidationError(f"{field} must not hold control characters or lone surrogates.", field=field)
+        raise ValidationError(f"{field} must not hold control characters or lone surrogates.", path=field)
     return text
 
 

@@ -22,7 +22,8 @@ from outrider.tenancy.actors import Actor, Scope
 MOST_EVENTS = 500
 """Of one batch."""
 _EDGE_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
-_EDGES = 100
+MOST_EDGES = 100
+"""Of one event."""
 _SCOPE = "createEvent"
 _RESOURCES = {
     NodeType.EVENT: "Event",
@@ -143,8 +144,8 @@ async def _checked(context: CreatingContext, actor: Actor, new: NewCustomEvent) 
 
 
 def _check_edges(edges: Sequence[EdgeRequest]) -> None:
-    if len(edges) > _EDGES:
-        raise ValidationError(f"At most {_EDGES} edges are allowed.", path="edges")
+    if len(edges) > MOST_EDGES:
+        raise ValidationError(f"At most {MOST_EDGES} edges are allowed.", path="edges")
     for number, edge in enumerate(edges):
         if not _EDGE_NAME.fullmatch(edge.edge_type) or len(edge.edge_type) > LONGEST_NAME:
             raise ValidationError(

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Final
 
 from outrider.events import schemas
-from outrider.events.creating import create_event
+from outrider.events.creating import create_event, create_events
 from outrider.events.logs.creating import create_log
-from outrider.files.storing import create_file_from_url, find_linked
+from outrider.files.storing import create_file_from_url, find_linked, store_file
 from outrider.identity import users
 from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
@@ -25,6 +25,8 @@ from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
 from outrider.surfaces.developer_access import DeveloperAccess
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.surfaces.developer_graphql.operations import Operations
+from outrider.surfaces.developer_graphql.reading import Reading
+from outrider.surfaces.developer_rest.endpoint import DeveloperRest
 from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
 from outrider.tenancy import managing_connections
@@ -51,7 +53,11 @@ def open_surfaces(runtime: Runtime) -> Surfaces:
     developer = developer_endpoint(runtime)
     return Surfaces(
         {"/": developer, "/admin/graphql": admin_endpoint(runtime)},
-        {"/webhooks/": inbound_endpoint(runtime), "/files/": files_endpoint(runtime)},
+        {
+            "/webhooks/": inbound_endpoint(runtime),
+            "/files/": files_endpoint(runtime),
+            "/v1/": rest_endpoint(runtime),
+        },
         developer.end_feeds,
     )
 
@@ -66,6 +72,16 @@ def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
         file_url=runtime.file_links.url,
         metrics=runtime.metrics,
         heads=runtime.heads,
+    )
+
+
+def rest_endpoint(runtime: Runtime) -> DeveloperRest:
+    """`/v1`."""
+    return DeveloperRest(
+        access=developer_access(runtime),
+        reading=Reading(runtime.database, runtime.settings.public_url, runtime.file_links.url),
+        operations=_operations(runtime),
+        metrics=runtime.metrics,
     )
 
 
@@ -100,10 +116,12 @@ def _operations(runtime: Runtime) -> Operations:
         resolve=partial(resolve_message, runtime.sending),
         mark_conversation_read=partial(mark_conversation_read, runtime.creating),
         create_event=partial(create_event, runtime.creating),
+        create_events=partial(create_events, runtime.creating),
         create_event_schema=partial(schemas.create_event_schema, runtime.event_schemas),
         update_event_schema=partial(schemas.update_event_schema, runtime.event_schemas),
         create_log=partial(create_log, runtime.logging),
         create_file=partial(create_file_from_url, runtime.files),
+        store_file=partial(store_file, runtime.files),
         create_user=partial(users.create_user, identity),
         update_user=partial(users.update_user, identity),
         create_platform_user=partial(create_platform_user, identity),

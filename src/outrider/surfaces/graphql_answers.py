@@ -1,14 +1,11 @@
 """The answers of the GraphQL endpoints: one envelope, and what HTTP says beside it."""
 
-import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
-from outrider.core.asgi import Scope, header
 from outrider.core.errors import AppError, ErrorKind
 from outrider.surfaces import graphql_errors as errors
 from outrider.surfaces.graphql_errors import RequestRefused
@@ -17,7 +14,6 @@ from outrider.tenancy.rate_limits import Headers
 JSON: Final = (b"application/json", b"application/graphql-response+json")
 # Whole requests that are refused so before anything is carried out; all else answers 200 with `errors`.
 OWN_STATUS: Final = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.RATE_LIMITED: 429, ErrorKind.TOO_LARGE: 413}
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(slots=True)
@@ -77,11 +73,3 @@ def envelope(entries: Sequence[dict[str, object]]) -> bytes:
 def is_json(content_type: bytes | None) -> bool:
     """Tell whether a body is sent as JSON."""
     return content_type is not None and content_type.split(b";", 1)[0].strip().lower() in JSON
-
-
-def request_id_of(scope: Scope) -> bytes:
-    """Give the request's own id, or make one."""
-    given = header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return b"%016x" % random.getrandbits(64)

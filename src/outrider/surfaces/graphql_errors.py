@@ -5,24 +5,11 @@ from typing import Final
 
 from graphql import GraphQLError
 
-from outrider.core.errors import AppError, ErrorKind
+from outrider.core.errors import AppError, InternalError, ValidationError
+from outrider.surfaces.developer_errors import STATUS
 
-STATUS: Final[Mapping[ErrorKind, int]] = {
-    ErrorKind.INVALID: 400,
-    ErrorKind.UNAUTHENTICATED: 401,
-    ErrorKind.FORBIDDEN: 403,
-    ErrorKind.NOT_FOUND: 404,
-    ErrorKind.CONFLICT: 409,
-    ErrorKind.GONE: 410,
-    ErrorKind.TOO_LARGE: 413,
-    ErrorKind.RATE_LIMITED: 429,
-    ErrorKind.UNAVAILABLE: 503,
-    ErrorKind.UPSTREAM: 502,
-    ErrorKind.TOO_EXPENSIVE: 400,
-    ErrorKind.INTERNAL: 500,
-}
-INVALID: Final = "VALIDATION_ERROR"
-INTERNAL: Final = "INTERNAL_ERROR"
+INVALID: Final = ValidationError.code
+INTERNAL: Final = InternalError.code
 _LONGEST_MESSAGE: Final = 500
 
 Location = Mapping[str, object]
@@ -85,11 +72,7 @@ def entry_of(
         STATUS[problem.kind],
         path=path,
         locations=locations,
-        details={
-            "path" if name == "field" else name: value
-            for name, value in problem.details.items()
-            if _is_showable(value)
-        },
+        details={name: value for name, value in problem.details.items() if _is_showable(value)},
     )
 
 

@@ -55,12 +55,12 @@ def parse_address(query_string: bytes) -> GraphqlRequest:
 def _request_of(members: Mapping[str, object]) -> GraphqlRequest:
     query, variables, name = members.get("query"), members.get("variables"), members.get("operationName")
     if not isinstance(query, str) or not query.strip():
-        raise ValidationError("The member query must be a GraphQL document.", field="query")
+        raise ValidationError("The member query must be a GraphQL document.", path="query")
     if variables is not None and not isinstance(variables, dict):
-        raise ValidationError("The member variables must be an object.", field="variables")
+        raise ValidationError("The member variables must be an object.", path="variables")
     if name is not None and not isinstance(name, str):
-        raise ValidationError("The member operationName must be a string.", field="operationName")
+        raise ValidationError("The member operationName must be a string.", path="operationName")
     if not isinstance(members.get("extensions"), dict | None):
-        raise ValidationError("The member extensions must be an object.", field="extensions")
+        raise ValidationError("The member extensions must be an object.", path="extensions")
     # Some clients send an empty name for none.
     return GraphqlRequest(query, cast("Mapping[str, object]", variables or {}), name or None)

@@ -96,9 +96,9 @@ def change_config(
     """Merge changes into a stored config: what is left out stays, a mask too, null removes; checked as a whole."""
     adapter = context.registry.get(provider)
     if adapter is None:
-        raise ValidationError(f"The provider {provider} is not installed.", field="config")
+        raise ValidationError(f"The provider {provider} is not installed.", path="config")
     if not isinstance(changes, Mapping):
-        raise ValidationError("config must be an object.", field="config")
+        raise ValidationError("config must be an object.", path="config")
     wanted = {str(name): value for name, value in cast("Mapping[object, object]", changes).items()}
     secrets = _object(
         context.sealer.unseal(sealed, tenant=actor.organisation_id, purpose=_purpose(account_id))
@@ -144,7 +144,7 @@ def _manifest(registry: Registry, channel: Channel, provider: str) -> Manifest:
         serving = ", ".join(registry.serving(channel)) or "none"
         raise ValidationError(
             f"There is no provider {provider[:100]!r} for {channel.value}; its providers are: {serving}.",
-            field="provider",
+            path="provider",
         )
     return adapter.manifest
 
@@ -155,4 +155,4 @@ def _checked_config(manifest: Manifest, config: object) -> CheckedConfig:
         return checked
     problems = [{"path": problem.path, "message": problem.message} for problem in checked]
     said = "; ".join(f"{problem.path} {problem.message}" for problem in checked)
-    raise ValidationError(f"The config is not valid: {said}.", field="config", problems=problems)
+    raise ValidationError(f"The config is not valid: {said}.", path="config", problems=problems)

@@ -78,7 +78,7 @@ async def create_api_key(
 ) -> CreatedApiKey:
     """Create a key of an application; `is_replacing` revokes its older keys of the same name."""
     if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
-        raise ValidationError("expires_at must lie in the future.", field="expires_at")
+        raise ValidationError("expires_at must lie in the future.", path="expires_at")
     key, token = _made(context, new)
     async with settings_transaction(context, organisation_id) as connection:
         replaced = await _revoke_namesakes(connection, organisation_id, key) if is_replacing else []
@@ -106,14 +106,14 @@ async def rotate_api_key(
 ) -> CreatedApiKey:
     """Give a key a successor that may do the same; the old one works until the overlap ends."""
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-        raise ValidationError("The overlap must have 0 to 10080 minutes.", field="overlapMinutes")
+        raise ValidationError("The overlap must have 0 to 10080 minutes.", path="overlapMinutes")
     async with settings_transaction(context, organisation_id) as connection:
         old = await queries.lock_api_key(connection, organisation_id, key_id)
         if old is None:
             raise _missing(key_id)
         now = context.ids.now()
         if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
-            raise ValidationError("The key is used no more: it was revoked, or has expired.", field="id")
+            raise ValidationError("The key is used no more: it was revoked, or has expired.", path="id")
         new = NewApiKey(
             application_id=old.application_id,
             name=old.name,
@@ -197,7 +197,7 @@ def _checked_scopes(scopes: Collection[str]) -> list[str]:
     unknown = sorted(set(scopes) - set(known))
     if unknown or not scopes:
         problem = f"unknown: {', '.join(unknown)}" if unknown else "at least one is required"
-        raise ValidationError(f"scopes: {problem}; allowed are {', '.join(known)}.", field="scopes")
+        raise ValidationError(f"scopes: {problem}; allowed are {', '.join(known)}.", path="scopes")
     return sorted(set(scopes))
 
 

@@ -117,18 +117,18 @@ def checked_config(config: object) -> dict[str, str | None]:
     if config is None:
         return {}
     if not isinstance(config, Mapping):
-        raise ValidationError("config must be an object.", field="config")
+        raise ValidationError("config must be an object.", path="config")
     checked: dict[str, str | None] = {}
     for key, value in cast("Mapping[object, object]", config).items():
         name = str(key)
         if name not in CHOICES:
             raise ValidationError(
                 f"{name[:100]!r} is not a setting of an application; its settings are: {', '.join(CHOICES)}.",
-                field="config",
+                path="config",
             )
         if value is not None and not (isinstance(value, str) and value in CHOICES[name]):
             raise ValidationError(
-                f"{name} must be one of: {', '.join(CHOICES[name])}.", field=f"config.{name}"
+                f"{name} must be one of: {', '.join(CHOICES[name])}.", path=f"config.{name}"
             )
         checked[name] = value
     return checked

@@ -67,11 +67,9 @@ async def list_audit(
     """List the newest events, or those before one of them."""
     member.require(Permission.READ)
     if not 1 <= first <= MOST_LISTED:
-        raise ValidationError(f"first must be a number from 1 to {MOST_LISTED}.", field="first")
+        raise ValidationError(f"first must be a number from 1 to {MOST_LISTED}.", path="first")
     if filters.event_types is not None and len(filters.event_types) > MOST_TYPES:
-        raise ValidationError(
-            f"At most {MOST_TYPES} event types can be asked for.", field="filters.eventType"
-        )
+        raise ValidationError(f"At most {MOST_TYPES} event types can be asked for.", path="filters.eventType")
     lowest, below = _bounds(filters)
     with faults_as_unavailable():
         try:

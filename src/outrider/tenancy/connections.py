@@ -79,7 +79,7 @@ async def create_connection(context: TenancyContext, actor: Actor, new: NewConne
             config=new.config,
         )
     elif new.config:
-        raise ValidationError("config belongs to the account; leave it out with account_id.", field="config")
+        raise ValidationError("config belongs to the account; leave it out with account_id.", path="config")
     else:
         account = new.account_id
     try:
@@ -109,7 +109,7 @@ async def create_connection(context: TenancyContext, actor: Actor, new: NewConne
 def checked_policy(text: str) -> str:
     """Give what to do with messages in doubt as it is, or refuse it."""
     if text not in _IN_DOUBT_POLICIES:
-        raise ValidationError("in_doubt_policy must be retry or hold.", field="in_doubt_policy")
+        raise ValidationError("in_doubt_policy must be retry or hold.", path="in_doubt_policy")
     return text
 
 
@@ -125,7 +125,7 @@ async def _provide_account(
         raise NotFound("Account not found.", resource_type="Account", resource_id=str(account))
     if joined.channel != new.channel or new.provider not in {None, joined.provider}:
         raise ValidationError(
-            f"The account is one of {joined.provider} for {joined.channel}.", field="account_id"
+            f"The account is one of {joined.provider} for {joined.channel}.", path="account_id"
         )
     require_reachable(actor, joined.provider)
     return joined.provider

@@ -104,7 +104,7 @@ async def update_connection(
     name = None if changes.name is None else checked_name(changes.name)
     policy = None if changes.in_doubt_policy is None else checked_policy(changes.in_doubt_policy)
     if changes.status not in {None, *_STATUSES}:
-        raise ValidationError("status must be active or disabled.", field="status")
+        raise ValidationError("status must be active or disabled.", path="status")
     async with settings_transaction(context, actor.organisation_id) as connection:
         row = await queries.lock_connection(
             connection, actor.organisation_id, actor.application_id, connection_id

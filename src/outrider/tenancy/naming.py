@@ -17,9 +17,9 @@ def checked_name(text: str, field: str = "name") -> str:
     """Give a display name without the space around it, or refuse it."""
     name = text.strip()
     if not name or len(name) > LONGEST_NAME:
-        raise ValidationError(f"{field} must have 1 to {LONGEST_NAME} characters.", field=field)
+        raise ValidationError(f"{field} must have 1 to {LONGEST_NAME} characters.", path=field)
     if any(unicodedata.category(character) in _NOT_SHOWN for character in name):
-        raise ValidationError(f"{field} must not hold control characters or lone surrogates.", field=field)
+        raise ValidationError(f"{field} must not hold control characters or lone surrogates.", path=field)
     return name
 
 
@@ -28,7 +28,7 @@ def checked_slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise ValidationError(
             "slug must have 1 to 63 lower-case letters, digits and hyphens, with no hyphen at an end.",
-            field="slug",
+            path="slug",
         )
     return text
 
@@ -44,6 +44,6 @@ def checked_identifier(text: str) -> str:
     if not _IDENTIFIER.fullmatch(text):
         raise ValidationError(
             "identifier must have 1 to 100 letters, digits and any of @ + . _ - (the last three not at an end).",
-            field="identifier",
+            path="identifier",
         )
     return text

@@ -53,7 +53,7 @@ async def change_tier(
     """Limit an organisation's keys by another tier; processes hear of it at once."""
     allowed = (*TIERS, UNLIMITED)
     if tier not in allowed:
-        raise ValidationError(f"tier must be one of: {', '.join(allowed)}.", field="tier")
+        raise ValidationError(f"tier must be one of: {', '.join(allowed)}.", path="tier")
     async with settings_transaction(context, organisation_id) as connection:
         if not await queries.update_tier(connection, organisation_id, tier):
             raise NotFound(resource_type="Organisation", resource_id=str(organisation_id))

@@ -70,7 +70,7 @@ async def list_deliveries(
     """List the newest deliveries, or those older than one of them."""
     actor.require(Scope.EVENTS_READ)
     if wanted.state is not None and wanted.state not in STATES:
-        raise ValidationError(f"state must be one of: {', '.join(STATES)}.", field="state")
+        raise ValidationError(f"state must be one of: {', '.join(STATES)}.", path="state")
     with faults_as_unavailable():
         rows = await select_deliveries(
             _pool(context),

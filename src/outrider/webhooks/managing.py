@@ -181,7 +181,7 @@ async def send_test_event(context: TenancyContext, actor: Actor, subscription_id
         if row is None:
             raise missing_subscription(subscription_id)
         if row.status != "active":
-            raise ValidationError(f"A subscription that is {row.status} gets no events.", field="id")
+            raise ValidationError(f"A subscription that is {row.status} gets no events.", path="id")
         event_id, delivery_id = context.ids.new(), context.ids.new()
         payload = orjson.dumps(
             {"subscription_id": str(subscription_id), "name": row.name, "message": "This is a test."}

@@ -51,6 +51,6 @@ def validate_pattern(text: str) -> str:
     if text != EVERYTHING and not (len(text) <= _LONGEST and _TYPE.fullmatch(name)):
         raise ValidationError(
             f"{text[:100]!r} is not an event pattern: a type (message.inbound), a prefix (message.*) or * is expected.",
-            field="eventPatterns",
+            path="eventPatterns",
         )
     return text

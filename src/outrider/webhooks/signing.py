@@ -29,15 +29,15 @@ def checked_secret(text: str) -> str:
     """Give a caller's secret as it is, or refuse it; the message never repeats it."""
     if not SHORTEST_SECRET <= len(text) <= LONGEST_SECRET:
         raise ValidationError(
-            f"secret must have {SHORTEST_SECRET} to {LONGEST_SECRET} characters.", field="secret"
+            f"secret must have {SHORTEST_SECRET} to {LONGEST_SECRET} characters.", path="secret"
         )
     try:
         _keys(text)
     except UnicodeEncodeError:
-        raise ValidationError("secret must not hold lone surrogates.", field="secret") from None
+        raise ValidationError("secret must not hold lone surrogates.", path="secret") from None
     except binascii.Error:
         raise ValidationError(
-            "secret begins with whsec_ but is not base64 after it.", field="secret"
+            "secret begins with whsec_ but is not base64 after it.", path="secret"
         ) from None
     return text
 

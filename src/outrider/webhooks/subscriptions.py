@@ -99,7 +99,7 @@ async def pause_subscription(context: TenancyContext, actor: Actor, subscription
         if status == "paused":
             return
         if status != "active":
-            raise ValidationError(f"A subscription that is {status} cannot be paused.", field="id")
+            raise ValidationError(f"A subscription that is {status} cannot be paused.", path="id")
         await queries.end_subscription(
             connection,
             actor.organisation_id,
@@ -172,16 +172,14 @@ def checked_target(context: TenancyContext, url: str) -> str:
     """Give an endpoint's URL as it is, or refuse it."""
     target = parse_target(url, allow_private=context.allow_private_targets)
     if isinstance(target, BadTarget):
-        raise ValidationError(f"targetUrl cannot be used: {target.detail}.", field="targetUrl")
+        raise ValidationError(f"targetUrl cannot be used: {target.detail}.", path="targetUrl")
     return url
 
 
 def checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
     """Give patterns, each once, or refuse them."""
     if not 1 <= len(patterns) <= MOST_PATTERNS:
-        raise ValidationError(
-            f"eventPatterns must have 1 to {MOST_PATTERNS} patterns.", field="eventPatterns"
-        )
+        raise ValidationError(f"eventPatterns must have 1 to {MOST_PATTERNS} patterns.", path="eventPatterns")
     return tuple(dict.fromkeys(validate_pattern(pattern) for pattern in patterns))
 
 

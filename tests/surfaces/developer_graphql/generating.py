@@ -48,9 +48,9 @@ _FILTERS = {
     "users": "UserFilters",
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
+    "files": "FileFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
-    "files": "FileFilters",
 }
 _FILTERING_TABLES = {
     "subscriptionId": "subscriptions",
@@ -355,21 +355,6 @@ def log_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def delivery_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
-    """Filters that hold for some deliveries and not for others."""
-    rows = deliveries(None, reader).rows
-    states: Any = SCHEMA.type_map["WebhookDeliveryState"]
-    moments = one_of([shown(made_at(row) + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)])
-    return nested(
-        {
-            "state": maybe(st.sampled_from([_Word(name) for name in states.values])),
-            "createdAt": moment_filter(moments),
-            "subscriptionId": id_filter(sorted({str(row["target_id"]) for row in rows})),
-            "eventId": id_filter(sorted({str(row["event_id"]) for row in rows})),
-        }
-    )
-
-
 def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     """Filters that hold for some files and not for others."""
     moments = one_of(
@@ -381,6 +366,21 @@ def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
             "mimeType": text_filter(st.sampled_from(["image/png", "image/", "/", "x"])),
             "state": maybe(st.sampled_from(["READY", "PENDING", "FAILED"]).map(_Word)),
             "createdAt": moment_filter(moments),
+        }
+    )
+
+
+def delivery_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some deliveries and not for others."""
+    rows = deliveries(None, reader).rows
+    states: Any = SCHEMA.type_map["WebhookDeliveryState"]
+    moments = one_of([shown(made_at(row) + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)])
+    return nested(
+        {
+            "state": maybe(st.sampled_from([_Word(name) for name in states.values])),
+            "createdAt": moment_filter(moments),
+            "subscriptionId": id_filter(sorted({str(row["target_id"]) for row in rows})),
+            "eventId": id_filter(sorted({str(row["event_id"]) for row in rows})),
         }
     )
 
@@ -398,9 +398,9 @@ def filters_of(reader: Reader) -> Filters:
         "EventFilters": event_filters(reader),
         "UserFilters": people_filters(reader, "users"),
         "LogFilters": log_filters(reader),
+        "FileFilters": file_filters(reader),
         "ConversationFilters": conversation_filters(reader),
         "WebhookDeliveryFilters": delivery_filters(reader),
-        "FileFilters": file_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),
     }
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from graphql import GraphQLObjectType, execute, parse
 
+from outrider.events.values import MessageState
 from outrider.surfaces.developer_graphql.schema import load_schema
 from tests.surfaces.developer_graphql.seeding import World
 from tests.tenants import Tenant
@@ -759,7 +760,22 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "originEvent": follow("events", "origin_event_id"),
         "childEvents": child_events,
         "edges": sorted_rows("edges", "event_id", event_key),
+        "sending": lambda event, reader: (
+            reader.one("messages", event["id"]) if event["event_type"] == "message.outbound" else None
+        ),
         "raw": raw,
+    },
+    "SendStatus": {
+        "success": lambda message, _reader: message["state"] != 2,
+        "externalMessageId": column("external_id"),
+        "state": lambda message, _reader: MessageState(message["state"]).word,
+        "error": lambda message, _reader: (
+            json.loads(message["error"] or "{}") if message["state"] == 2 else None
+        ),
+    },
+    "SendError": {
+        "code": lambda error, _reader: error.get("code", "UNKNOWN"),
+        "message": lambda error, _reader: error.get("message", "The message was not sent."),
     },
     "Edge": {
         "id": column("id"),

@@ -17,9 +17,9 @@ LISTS = {
     "users": "UserFilters",
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
+    "files": "FileFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
-    "files": "FileFilters",
 }
 
 FIND = (

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from outrider.core import log
-from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, respond
+from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
 from outrider.core.client_addresses import Networks, client_address
 from outrider.core.errors import AppError, ErrorKind, Unauthorized
 from outrider.core.hashing import hash_secret
@@ -22,7 +22,7 @@ from outrider.surfaces import graphql_errors as errors
 from outrider.surfaces.admin_graphql.calling import Administration, Call
 from outrider.surfaces.admin_graphql.executing import Document
 from outrider.surfaces.developer_access import bearer_token
-from outrider.surfaces.graphql_answers import OWN_STATUS, Answer, is_json, request_id_of
+from outrider.surfaces.graphql_answers import OWN_STATUS, Answer, is_json
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.surfaces.graphql_requests import MOST_BYTES, parse_request
 from outrider.tenancy.actors import Counted

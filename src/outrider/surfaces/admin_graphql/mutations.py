@@ -143,7 +143,7 @@ async def _create_api_key(call: Call, given: Arguments) -> object:
 async def _rotate_api_key(call: Call, given: Arguments) -> object:
     minutes = given.get("overlapMinutes")
     if minutes is None:
-        raise ValidationError("overlapMinutes must not be null.", field="overlapMinutes")
+        raise ValidationError("overlapMinutes must not be null.", path="overlapMinutes")
     created = await administering.rotate_api_key(
         call.tenancy, call.member, given["id"], timedelta(minutes=minutes)
     )

@@ -129,7 +129,7 @@ def _read_cursor(text: str) -> UUID:
     except (binascii.Error, UnicodeEncodeError):
         raw = b""
     if len(text) != _CURSOR_LENGTH or not raw.startswith(_CURSOR) or len(raw) != len(_CURSOR) + 16:
-        raise ValidationError("after is not a cursor of this list.", field="after")
+        raise ValidationError("after is not a cursor of this list.", path="after")
     return UUID(bytes=raw[len(_CURSOR) :])
 
 

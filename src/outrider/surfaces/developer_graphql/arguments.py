@@ -58,7 +58,7 @@ def given_arguments(definition: GraphQLField, node: FieldNode, variables: Variab
             kind = argument_kind(argument)
             given = _given(kind, value, variables)
             if given is None and kind.is_required:
-                raise ValidationError(f"{name} must not be null.", field=name)
+                raise ValidationError(f"{name} must not be null.", path=name)
         if given is None and default is not None:
             given = Constant(default)
         if given is not None:

@@ -104,4 +104,4 @@ def _decoded(text: str, length: int, mark: bytes) -> bytes | None:
 
 
 def _bad_cursor(name: str) -> ValidationError:
-    return ValidationError(f"{name} is not a cursor of this list.", field=name)
+    return ValidationError(f"{name} is not a cursor of this list.", path=name)

@@ -56,7 +56,7 @@ def _read(
     for name, source, default, is_required in variable:
         value = coerced.get(source, default)
         if value is None and is_required:
-            raise ValidationError(f"{name} must not be null.", field=name)
+            raise ValidationError(f"{name} must not be null.", path=name)
         found[name] = value
     return found
 
@@ -223,4 +223,4 @@ def _object(arguments: Arguments, name: str) -> Mapping[str, object] | None:
     value = arguments.get(name)
     if value is None or isinstance(value, dict):
         return cast("Mapping[str, object] | None", value)
-    raise ValidationError(f"{name} must be an object.", field=name)
+    raise ValidationError(f"{name} must be an object.", path=name)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from outrider.core import log
-from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, respond
+from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
 from outrider.core.database.pools import Database
 from outrider.core.errors import AppError
 from outrider.core.metrics import Metrics
@@ -36,7 +36,7 @@ from outrider.surfaces.developer_graphql.reading import (
     require_scopes,
 )
 from outrider.surfaces.developer_graphql.selections import Selecting
-from outrider.surfaces.graphql_answers import JSON, OWN_STATUS, Answer, is_json, request_id_of
+from outrider.surfaces.graphql_answers import JSON, OWN_STATUS, Answer, is_json
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.surfaces.graphql_requests import MOST_BYTES, parse_address, parse_request
 from outrider.tenancy.actors import Actor

@@ -105,7 +105,7 @@ async def _place_of(context: FeedContext, call: Call, cursor: str | None, name: 
         return places.newest
     found = position if event_id is None else places.position
     if found is None or found > places.last:
-        raise ValidationError(f"{name} is not a cursor of this feed.", field=name)
+        raise ValidationError(f"{name} is not a cursor of this feed.", path=name)
     return found
 
 

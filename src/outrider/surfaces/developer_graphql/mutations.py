@@ -37,7 +37,7 @@ async def _send_many(operations: Operations, actor: Actor, arguments: Arguments)
     inputs = cast("list[Arguments]", arguments["inputs"])
     if not 1 <= len(inputs) <= MOST_MESSAGES:
         raise ValidationError(
-            f"inputs must hold 1 to {MOST_MESSAGES} messages, not {len(inputs)}.", field="inputs"
+            f"inputs must hold 1 to {MOST_MESSAGES} messages, not {len(inputs)}.", path="inputs"
         )
     requests = [decoding.send_request_or_refusal(one) for one in inputs]
     return [send_answer(answer) for answer in await operations.send_many(actor, requests)]

@@ -51,6 +51,14 @@ class CreateFile(Protocol):
     ) -> Awaitable[StoredFile]: ...
 
 
+class StoreFile(Protocol):
+    """Keep an uploaded file."""
+
+    def __call__(
+        self, actor: Actor, content: bytes, /, *, filename: str | None, mime_type: str | None
+    ) -> Awaitable[StoredFile]: ...
+
+
 class GenerateLinkCode(Protocol):
     """Make a code."""
 
@@ -70,10 +78,14 @@ class Operations:
     resolve: ResolveMessage
     mark_conversation_read: Callable[[Actor, UUID, UUID | None], Awaitable[UUID]]
     create_event: Callable[[Actor, NewCustomEvent], Awaitable[UUID]]
+    create_events: Callable[
+        [Actor, Sequence[NewCustomEvent | AppError]], Awaitable[Sequence[UUID | AppError]]
+    ]
     create_event_schema: Callable[[Actor, NewEventSchema], Awaitable[EventSchema]]
     update_event_schema: Callable[[Actor, EventSchemaChange], Awaitable[EventSchema]]
     create_log: Callable[[Actor, NewLog], Awaitable[LogEntry]]
     create_file: CreateFile
+    store_file: StoreFile
 
     create_user: CreateUser
     update_user: UpdateUser

@@ -105,7 +105,7 @@ async def update_member(
     _require(by, Permission.MEMBERS)
     name = None if changes.name is None else checked_name(changes.name)
     if changes.status not in {None, *_STATUSES}:
-        raise ValidationError("status must be active or disabled.", field="status")
+        raise ValidationError("status must be active or disabled.", path="status")
     async with settings_transaction(context, organisation_id) as connection:
         row = await _locked(connection, organisation_id, member_id, by)
         if changes.role is Role.OWNER:
@@ -153,7 +153,7 @@ async def reset_password(
 def email_taken() -> ResourceExists:
     """What an address that somebody has answers, whosever it is."""
     return ResourceExists(
-        "A member with this e-mail address exists already.", resource_type="Member", field="email"
+        "A member with this e-mail address exists already.", resource_type="Member", path="email"
     )
 
 

@@ -127,5 +127,5 @@ def page_size(value: object, name: str = "first") -> int:
     """Check how many entries were asked for."""
     size = cast("int", value)
     if not 1 <= size <= LARGEST_PAGE:
-        raise ValidationError(f"{name} must lie between 1 and {LARGEST_PAGE}, not {size}.", field=name)
+        raise ValidationError(f"{name} must lie between 1 and {LARGEST_PAGE}, not {size}.", path=name)
     return size

@@ -5,6 +5,8 @@ from typing import Final
 
 import orjson
 
+from outrider.events.values import MessageState
+from outrider.messaging.values import OUTBOUND
 from outrider.platforms.config import MASK
 from outrider.surfaces.developer_graphql.queries import created, event_lists, events, lists
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling, Emit, Fields
@@ -31,6 +33,7 @@ from outrider.surfaces.developer_graphql.selections import Selected
 from outrider.tenancy.actors import Scope
 
 _NEWEST_LAST: Final = "{row}.created_at, {row}.id"
+_STATES: Final = ", ".join(f"'{state.word}'" for state in MessageState)
 
 
 def _column(write: Callable[[str], Text], column: str) -> Emit:
@@ -144,6 +147,11 @@ def _health(compiling: Compiling, row: str, selected: Selected) -> Text:
     return compiling.written("ConnectionHealth", row, selected)
 
 
+def _send_error(compiling: Compiling, row: str, selected: Selected) -> Text:
+    found = joined(compiling.written("SendError", row, selected))
+    return [Sql(f"case when {row}.state = {MessageState.FAILED.value} then {found} else 'null' end")]
+
+
 def _secret(compiling: Compiling, _row: str, _selected: Selected) -> Text:
     if not compiling.is_created:
         return ["null"]
@@ -217,7 +225,20 @@ _EVENT: Final[Fields] = {
     "originEvent": _one("Event", "events", "{row}.id = {from}.origin_event_id"),
     "childEvents": _child_events,
     "edges": _many("Edge", "edges", "{row}.event_id = {from}.id", order="{row}.id"),
+    "sending": _one("SendStatus", "messages", "{row}.id = {from}.id", only_if=f"event_type = '{OUTBOUND}'"),
     "raw": _scoped(Scope.ALL, _one("RawBody", "raw_bodies", "{row}.event_id = {from}.id")),
+}
+
+_SEND_STATUS: Final[Fields] = {
+    "success": _expression(json, f"({{row}}.state <> {MessageState.FAILED.value})"),
+    "externalMessageId": _column(optional, "external_id"),
+    "state": _expression(plain, f"(array[{_STATES}])[{{row}}.state + 1]"),
+    "error": _send_error,
+}
+
+_SEND_ERROR: Final[Fields] = {
+    "code": _expression(escaped, "coalesce({row}.error->>'code', 'UNKNOWN')"),
+    "message": _expression(escaped, "coalesce({row}.error->>'message', 'The message was not sent.')"),
 }
 
 _EDGE: Final[Fields] = {
@@ -313,6 +334,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "Event": _EVENT,
     "Conversation": CONVERSATION_FIELDS,
     "Edge": _EDGE,
+    "SendStatus": _SEND_STATUS,
+    "SendError": _SEND_ERROR,
     "File": _FILE,
     "RawBody": _RAW_BODY,
     "WebhookSubscription": _SUBSCRIPTION,

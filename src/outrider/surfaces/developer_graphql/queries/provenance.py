@@ -145,5 +145,5 @@ def _links(compiling: Compiling, found: str, selected: Selected) -> Text:
 def _depth(value: object) -> int:
     depth = cast("int", value)
     if not 1 <= depth <= DEEPEST:
-        raise ValidationError(f"depth must lie between 1 and {DEEPEST}, not {depth}.", field="depth")
+        raise ValidationError(f"depth must lie between 1 and {DEEPEST}, not {depth}.", path="depth")
     return depth

@@ -88,7 +88,7 @@ def page_operand(given: Mapping[str, Given]) -> Operand:
     """Give how many entries are asked for; raises `ValidationError` for both ends at once."""
     first, last = operand(given, "first"), operand(given, "last")
     if first is not None and last is not None:
-        raise ValidationError("Either first or last can be given, not both.", field="last")
+        raise ValidationError("Either first or last can be given, not both.", path="last")
     return first or last or USUAL_PAGE
 
 
