@@ -254,6 +254,21 @@ async def test_users_are_created_named_and_merged(rest: Rest) -> None:
     assert (await rest.patch(f"/users/{ada['id']}", {"name": None}))["name"] is None
 
 
+async def test_a_platform_user_is_changed_in_what_the_body_says(rest: Rest) -> None:
+    address = {"platform_connection_id": await rest.connect(), "external_id": "+14155551234"}
+    person = await rest.post("/platform-users", address | {"name": "Ada"})
+    picture = "https://example.com/ada.png"
+
+    shown = await rest.patch(f"/platform-users/{person['id']}", {"profile_picture_url": picture})
+    bare = await rest.patch(f"/platform-users/{person['id']}", {"name": None})
+    error = await rest.refused("PATCH", f"/platform-users/{person['id']}", {"name": "\0"}, status=400)
+
+    assert shown == {**person, "profile_picture_url": picture}
+    assert bare == {**shown, "name": None}
+    assert error["details"] == {"path": "name"}
+    assert await rest.get(f"/platform-users/{person['id']}") == bare
+
+
 async def test_an_update_of_a_user_must_say_the_name(rest: Rest) -> None:
     ada = await rest.post("/users", {"name": "Ada"})
 
