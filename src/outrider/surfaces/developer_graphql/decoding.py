@@ -45,7 +45,10 @@ def arguments_of(selected: Selected, definition: GraphQLField) -> Callable[[Vari
         if isinstance(node, VariableNode):
             variable.append((name, node.name.value, default, argument_kind(argument).is_required))
         else:
-            constant[name] = default if node is None else _plain(argument_kind(argument).literal(node), name)
+            if node is not None:
+                constant[name] = _plain(argument_kind(argument).literal(node), name)
+            elif default is not None:
+                constant[name] = default
     return lambda variables: _read(constant, variable, variables.coerced)
 
 
@@ -54,6 +57,8 @@ def _read(
 ) -> Arguments:
     found = constant.copy()
     for name, source, default, is_required in variable:
+        if source not in coerced and default is None and not is_required:
+            continue
         value = coerced.get(source, default)
         if value is None and is_required:
             raise ValidationError(f"{name} must not be null.", path=name)
