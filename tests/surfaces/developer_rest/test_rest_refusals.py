@@ -36,10 +36,11 @@ async def test_what_is_not_there_is_not_found(rest: Rest, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/events", "GET, POST"),
-        ("DELETE", f"/events/{MISSING}", "GET"),
+        ("PUT", "/events", "GET, HEAD, POST"),
+        ("DELETE", f"/events/{MISSING}", "GET, HEAD"),
         ("GET", "/users/merge", "POST"),
-        ("POST", "/openapi.json", "GET"),
+        ("HEAD", "/users/merge", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ],
 )
 async def test_other_methods_are_refused_with_those_that_are_taken(
@@ -49,7 +50,7 @@ async def test_other_methods_are_refused_with_those_that_are_taken(
 
     assert answered.status == 405
     assert answered.headers["allow"] == allowed
-    assert answered.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+    assert method == "HEAD" or answered.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,7 @@ async def test_a_body_where_there_is_none_is_refused(rest: Rest) -> None:
         ({"target_node_id": "x"}, "target_node_id"),
         ({"event_type": "a\0"}, "event_type"),
         ({"status": "sent"}, "status"),
+        ({"total_count": "yes"}, "total_count"),
         ({"eventType": "x"}, "query"),
     ],
 )

@@ -33,6 +33,7 @@ _JSON: Final = b"application/json"
 _MESSAGES: Final = "/v1/messages"
 _OUTKIT: Final = b"outkit-access-"
 _LONGEST_KEY: Final = 255
+_READING: Final = ("GET", "HEAD")
 
 
 @dataclass(slots=True)
@@ -122,8 +123,8 @@ class DeveloperRest:
             return _refused(refusing.broken(), exchange, outcome="failed")
 
     def _description(self, scope: Scope) -> _Answer:
-        if scope["method"] != "GET":
-            raise WrongMethod(["GET"])
+        if scope["method"] not in _READING:
+            raise WrongMethod(_READING)
         return _Answer(200, self._openapi)
 
     async def _carry_out(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
