@@ -6,6 +6,7 @@ every answer to it tells how the key stands. `GET /v1/openapi.json` is for every
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,7 @@ from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_bo
 from outrider.core.errors import AppError, Unauthorized, UnsupportedMediaType, ValidationError
 from outrider.core.metrics import Metrics
 from outrider.core.storable import MAX_BYTES
+from outrider.core.turns import Turns
 from outrider.surfaces.developer_access import Caller, DeveloperAccess
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument
@@ -27,12 +29,17 @@ from outrider.surfaces.developer_rest.routes import Asked, Route, media_type_of
 from outrider.surfaces.developer_rest.routing import Router, WrongMethod
 from outrider.surfaces.developer_rest.table import ROUTES
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
+from outrider.tenancy.actors import Actor
 from outrider.tenancy.rate_limits import Headers
 
 _JSON: Final = b"application/json"
 _MESSAGES: Final = "/v1/messages"
 _OUTKIT: Final = b"outkit-access-"
 _LONGEST_KEY: Final = 255
+# Of what all bodies under way may take together they leave a fifth to others.
+_UPLOADS_AT_ONCE: Final = 8
+_UPLOADS_AT_ONCE_EACH: Final = 4
+_TURN_SECONDS: Final = 5.0
 _READING: Final = ("GET", "HEAD")
 
 
@@ -71,6 +78,7 @@ class DeveloperRest:
         self._serving = Serving(reading, operations)
         self._metrics = metrics
         self._router = Router(ROUTES)
+        self._uploads = Turns(_UPLOADS_AT_ONCE, _UPLOADS_AT_ONCE_EACH, _TURN_SECONDS)
         self._openapi = served_openapi().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,9 +140,17 @@ class DeveloperRest:
         actor = await self._access.admit(scope, exchange.caller)
         route, places = self._router.find(scope["method"], scope["path"])
         exchange.route = route
-        asked = await _asked(scope, receive, route, places)
-        shown = await route.handle(self._serving, actor, asked)
+        async with self._room_for(route, scope, actor):
+            asked = await _asked(scope, receive, route, places)
+            shown = await route.handle(self._serving, actor, asked)
         return _Answer(route.status, b"" if route.answer is None else orjson.dumps(shown))
+
+    def _room_for(self, route: Route, scope: Scope, actor: Actor) -> AbstractAsyncContextManager[None]:
+        """Room in memory for a body that is large, from before it is read until it is dealt with."""
+        content_type = header(scope, b"content-type") or b""
+        if route.media.get(media_type_of(content_type), 0) <= MAX_BYTES:
+            return nullcontext()
+        return self._uploads.taken(actor.organisation_id, "Too many files are being uploaded at once; try again.")
 
 
 def refuse_other_contract(scope: Scope) -> None:
