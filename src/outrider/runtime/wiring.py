@@ -199,7 +199,7 @@ async def open_runtime(
             Changed.APPLICATION: applications,
             Changed.CONNECTION: connections,
             Changed.SUBSCRIPTION: subscription_directory,
-            Changed.EVENT_SCHEMAS: (schemas := EventSchemaDirectory(database)),
+            Changed.EVENT_SCHEMAS: schemas,
         },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
