@@ -198,7 +198,9 @@ async def test_a_platform_user_is_changed_and_told_once(town: Town) -> None:
     for _ in range(2):
         changed = await update_platform_user(context, actor, person.id, picture)
     named = await update_platform_user(context, actor, person.id, PlatformUserChanges(name=" Ada "))
-    bare = await update_platform_user(context, actor, person.id, PlatformUserChanges(profile_picture_url=None))
+    bare = await update_platform_user(
+        context, actor, person.id, PlatformUserChanges(profile_picture_url=None)
+    )
 
     assert changed == replace(person, profile_picture_url="https://example.com/ada.png")
     assert named == replace(changed, name="Ada")

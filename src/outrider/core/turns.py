@@ -17,7 +17,7 @@ _Turn = asyncio.Future[None]
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of one process; whoever waits too long for one is refused."""
+    """The turns of one process; nobody waits for one longer than `wait_seconds`."""
 
     at_once: int
     at_once_each: int
@@ -28,36 +28,37 @@ class Turns:
     @asynccontextmanager
     async def taken(self, tenant: UUID, refusal: str) -> AsyncGenerator[None]:
         """Hold a turn while the block runs; raises `Unavailable` in these words if none comes in time."""
-        if self._is_free_for(tenant):
-            self._taken[tenant] += 1
-        else:
-            await self._awaited(tenant, refusal)
+        if not await self.take(tenant):
+            raise Unavailable(refusal)
         try:
             yield
         finally:
-            self._give_back(tenant)
+            self.give_back(tenant)
 
-    async def _awaited(self, tenant: UUID, refusal: str) -> None:
+    async def take(self, tenant: UUID) -> bool:
+        """Take a turn, which is to be given back; False if none comes in time."""
+        if self._is_free_for(tenant):
+            self._taken[tenant] += 1
+            return True
         turn: _Turn = asyncio.get_running_loop().create_future()
         place = (tenant, turn)
         self._waiting.append(place)
         try:
             async with asyncio.timeout(self.wait_seconds):
                 await turn
-        except BaseException as ended:
+        except (TimeoutError, asyncio.CancelledError) as ended:
             if place in self._waiting:
                 self._waiting.remove(place)
             else:
                 # it came at the very moment at which nobody wanted it any more
-                self._give_back(tenant)
+                self.give_back(tenant)
             if isinstance(ended, TimeoutError):
-                raise Unavailable(refusal) from None
+                return False
             raise
+        return True
 
-    def _is_free_for(self, tenant: UUID) -> bool:
-        return self._taken.total() < self.at_once and self._taken[tenant] < self.at_once_each
-
-    def _give_back(self, tenant: UUID) -> None:
+    def give_back(self, tenant: UUID) -> None:
+        """Give a turn back: whoever has waited longest and may have it gets it."""
         self._taken[tenant] -= 1
         self._taken += Counter()  # who has none left is forgotten
         for place in self._waiting:
@@ -67,3 +68,6 @@ class Turns:
                 self._taken[place[0]] += 1
                 place[1].set_result(None)
                 return
+
+    def _is_free_for(self, tenant: UUID) -> bool:
+        return self._taken.total() < self.at_once and self._taken[tenant] < self.at_once_each

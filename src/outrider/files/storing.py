@@ -79,7 +79,9 @@ async def create_file_from_url(
     if mime_type is not None:
         checked_mime_type(mime_type, "")
     _check_room(context)
-    async with context.turns.taken(actor.organisation_id, "Too many files are being fetched at once; try again."):
+    async with context.turns.taken(
+        actor.organisation_id, "Too many files are being fetched at once; try again."
+    ):
         answer = await _fetched(context, url)
     told = answer.headers.get("Content-Type")
     name = safe_filename(filename or _name_in(url))

@@ -44,11 +44,10 @@ def arguments_of(selected: Selected, definition: GraphQLField) -> Callable[[Vari
         node, default = written.get(name), default_of(argument)
         if isinstance(node, VariableNode):
             variable.append((name, node.name.value, default, argument_kind(argument).is_required))
-        else:
-            if node is not None:
-                constant[name] = _plain(argument_kind(argument).literal(node), name)
-            elif default is not None:
-                constant[name] = default
+        elif node is not None:
+            constant[name] = _plain(argument_kind(argument).literal(node), name)
+        elif default is not None:
+            constant[name] = default
     return lambda variables: _read(constant, variable, variables.coerced)
 
 

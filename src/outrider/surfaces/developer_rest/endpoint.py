@@ -150,7 +150,9 @@ class DeveloperRest:
         content_type = header(scope, b"content-type") or b""
         if route.media.get(media_type_of(content_type), 0) <= MAX_BYTES:
             return nullcontext()
-        return self._uploads.taken(actor.organisation_id, "Too many files are being uploaded at once; try again.")
+        return self._uploads.taken(
+            actor.organisation_id, "Too many files are being uploaded at once; try again."
+        )
 
 
 def refuse_other_contract(scope: Scope) -> None:

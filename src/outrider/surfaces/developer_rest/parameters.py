@@ -128,7 +128,10 @@ ORDER: Final = Parameter(
     convert=lambda word: {"field": "CREATED_AT", "direction": str(word).upper()},
 )
 COUNT: Final = Parameter(
-    "total_count", "Boolean", "Whether to count all that the filters let through, on whatever page.", ("totalCount",)
+    "total_count",
+    "Boolean",
+    "Whether to count all that the filters let through, on whatever page.",
+    ("totalCount",),
 )
 PAGES: Final = (LIMIT, CURSOR, ORDER, COUNT)
 
@@ -137,7 +140,9 @@ def between(name: str, argument: str) -> tuple[Parameter, Parameter]:
     """Filter by a time: `<name>_after` and `<name>_before`."""
     return (
         Parameter(f"{name}_after", "DateTime", "Only what is later than this.", ("filters", argument, "gt")),
-        Parameter(f"{name}_before", "DateTime", "Only what is earlier than this.", ("filters", argument, "lt")),
+        Parameter(
+            f"{name}_before", "DateTime", "Only what is earlier than this.", ("filters", argument, "lt")
+        ),
     )
 
 
