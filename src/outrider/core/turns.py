@@ -17,25 +17,24 @@ _Turn = asyncio.Future[None]
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of one process; nobody waits for one longer than `wait_seconds`."""
+    """The turns of one process; nobody waits for one longer than `within` so many seconds."""
 
     at_once: int
     at_once_each: int
-    wait_seconds: float
     _taken: Counter[UUID] = field(default_factory=Counter[UUID])
     _waiting: list[tuple[UUID, _Turn]] = field(default_factory=list[tuple[UUID, _Turn]])
 
     @asynccontextmanager
-    async def taken(self, tenant: UUID, refusal: str) -> AsyncGenerator[None]:
+    async def taken(self, tenant: UUID, refusal: str, *, within: float) -> AsyncGenerator[None]:
         """Hold a turn while the block runs; raises `Unavailable` in these words if none comes in time."""
-        if not await self.take(tenant):
+        if not await self.take(tenant, within=within):
             raise Unavailable(refusal)
         try:
             yield
         finally:
             self.give_back(tenant)
 
-    async def take(self, tenant: UUID) -> bool:
+    async def take(self, tenant: UUID, *, within: float) -> bool:
         """Take a turn, which is to be given back; False if none comes in time."""
         if self._is_free_for(tenant):
             self._taken[tenant] += 1
@@ -44,7 +43,7 @@ class Turns:
         place = (tenant, turn)
         self._waiting.append(place)
         try:
-            async with asyncio.timeout(self.wait_seconds):
+            async with asyncio.timeout(within):
                 await turn
         except (TimeoutError, asyncio.CancelledError) as ended:
             if place in self._waiting:

@@ -62,7 +62,7 @@ class MediaHandler:
     ids: IdClock
     pool: Pool
     storage: ContentStorage
-    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH, _TURN_SECONDS))
+    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH))
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """Nothing: an attempt reads its row."""
@@ -76,7 +76,7 @@ class MediaHandler:
         """Fetch one file and turn what came of it into what to record."""
         row = work.row
         pending = await queries.select_pending(self.pool, row.application_id, row.id)
-        if not await self.turns.take(row.application_id):
+        if not await self.turns.take(row.application_id, within=_TURN_SECONDS):
             return self._put_back(work)
         started_at, began = self.ids.now(), monotonic()
         try:

@@ -34,7 +34,7 @@ class Attaching:
     storage: ContentStorage
     recording: Recording
     append: Callable[[Append], Awaitable[Answer]]
-    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH, _TURN_SECONDS))
+    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH))
 
     @asynccontextmanager
     async def attached(
@@ -51,7 +51,7 @@ class Attaching:
         if _target(cargo.edges, _ATTACHED) is None:
             yield outbound
             return
-        if not await self.turns.take(row.application_id):
+        if not await self.turns.take(row.application_id, within=_TURN_SECONDS):
             yield Deferred(_TURN_SECONDS, "Too many files are being sent at once.")
             return
         try:
