@@ -151,11 +151,7 @@ class DeveloperRest:
         content_type = header(scope, b"content-type") or b""
         if route.media.get(media_type_of(content_type), 0) <= MAX_BYTES:
             return nullcontext()
-        return self._uploads.taken(
-            actor.organisation_id,
-            _TOO_MANY,
-            within=_TURN_SECONDS,
-        )
+        return self._uploads.taken(actor.organisation_id, _TOO_MANY, within=_TURN_SECONDS)
 
 
 def refuse_other_contract(scope: Scope) -> None:
