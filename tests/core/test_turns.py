@@ -1,7 +1,7 @@
 """Turns that are few over all tenants and fewer for each."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -15,13 +15,13 @@ NO = "Too many."
 class Holder:
     """Somebody who holds a turn until told to let go."""
 
-    def __init__(self, turns: Turns, tenant: object = ONE) -> None:
+    def __init__(self, turns: Turns, tenant: UUID = ONE) -> None:
         self._turns, self._tenant = turns, tenant
         self.has_it, self._let_go = asyncio.Event(), asyncio.Event()
         self.task = asyncio.create_task(self._hold())
 
     async def _hold(self) -> None:
-        async with self._turns.taken(self._tenant, NO):  # type: ignore[arg-type]
+        async with self._turns.taken(self._tenant, NO, within=30):
             self.has_it.set()
             await self._let_go.wait()
 
@@ -30,7 +30,7 @@ class Holder:
         await self.task
 
 
-async def holding(turns: Turns, *tenants: object) -> list[Holder]:
+async def holding(turns: Turns, *tenants: UUID) -> list[Holder]:
     holders = [Holder(turns, tenant) for tenant in tenants]
     for one in holders:
         await one.has_it.wait()
@@ -38,15 +38,15 @@ async def holding(turns: Turns, *tenants: object) -> list[Holder]:
 
 
 async def test_one_tenant_leaves_turns_to_others() -> None:
-    turns = Turns(3, 2, 0.05)
+    turns = Turns(3, 2)
     holders = await holding(turns, ONE, ONE)
 
     with pytest.raises(Unavailable, match=NO):
-        async with turns.taken(ONE, NO):
+        async with turns.taken(ONE, NO, within=0.05):
             pass
     holders += await holding(turns, OTHER)
     with pytest.raises(Unavailable, match=NO):
-        async with turns.taken(THIRD, NO):
+        async with turns.taken(THIRD, NO, within=0.05):
             pass
 
     for one in holders:
@@ -55,7 +55,7 @@ async def test_one_tenant_leaves_turns_to_others() -> None:
 
 
 async def test_who_waits_gets_the_turn_that_is_given_back_to_them() -> None:
-    turns = Turns(2, 1, 30.0)
+    turns = Turns(2, 1)
     first, second = await holding(turns, ONE, OTHER)
     same, third = Holder(turns, ONE), Holder(turns, THIRD)
 
@@ -70,7 +70,7 @@ async def test_who_waits_gets_the_turn_that_is_given_back_to_them() -> None:
 
 
 async def test_who_gave_up_leaves_nothing_behind() -> None:
-    turns = Turns(1, 1, 30.0)
+    turns = Turns(1, 1)
     (first,) = await holding(turns, ONE)
     waiting, granted = Holder(turns, OTHER), Holder(turns, THIRD)
     await asyncio.sleep(0)

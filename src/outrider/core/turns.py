@@ -17,47 +17,47 @@ _Turn = asyncio.Future[None]
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of one process; whoever waits too long for one is refused."""
+    """The turns of one process; nobody waits for one longer than `within` so many seconds."""
 
     at_once: int
     at_once_each: int
-    wait_seconds: float
     _taken: Counter[UUID] = field(default_factory=Counter[UUID])
     _waiting: list[tuple[UUID, _Turn]] = field(default_factory=list[tuple[UUID, _Turn]])
 
     @asynccontextmanager
-    async def taken(self, tenant: UUID, refusal: str) -> AsyncGenerator[None]:
+    async def taken(self, tenant: UUID, refusal: str, *, within: float) -> AsyncGenerator[None]:
         """Hold a turn while the block runs; raises `Unavailable` in these words if none comes in time."""
-        if self._is_free_for(tenant):
-            self._taken[tenant] += 1
-        else:
-            await self._awaited(tenant, refusal)
+        if not await self.take(tenant, within=within):
+            raise Unavailable(refusal)
         try:
             yield
         finally:
-            self._give_back(tenant)
+            self.give_back(tenant)
 
-    async def _awaited(self, tenant: UUID, refusal: str) -> None:
+    async def take(self, tenant: UUID, *, within: float) -> bool:
+        """Take a turn, which is to be given back; False if none comes in time."""
+        if self._is_free_for(tenant):
+            self._taken[tenant] += 1
+            return True
         turn: _Turn = asyncio.get_running_loop().create_future()
         place = (tenant, turn)
         self._waiting.append(place)
         try:
-            async with asyncio.timeout(self.wait_seconds):
+            async with asyncio.timeout(within):
                 await turn
-        except BaseException as ended:
+        except (TimeoutError, asyncio.CancelledError) as ended:
             if place in self._waiting:
                 self._waiting.remove(place)
             else:
                 # it came at the very moment at which nobody wanted it any more
-                self._give_back(tenant)
+                self.give_back(tenant)
             if isinstance(ended, TimeoutError):
-                raise Unavailable(refusal) from None
+                return False
             raise
+        return True
 
-    def _is_free_for(self, tenant: UUID) -> bool:
-        return self._taken.total() < self.at_once and self._taken[tenant] < self.at_once_each
-
-    def _give_back(self, tenant: UUID) -> None:
+    def give_back(self, tenant: UUID) -> None:
+        """Give a turn back: whoever has waited longest and may have it gets it."""
         self._taken[tenant] -= 1
         self._taken += Counter()  # who has none left is forgotten
         for place in self._waiting:
@@ -67,3 +67,6 @@ class Turns:
                 self._taken[place[0]] += 1
                 place[1].set_result(None)
                 return
+
+    def _is_free_for(self, tenant: UUID) -> bool:
+        return self._taken.total() < self.at_once and self._taken[tenant] < self.at_once_each

@@ -18,6 +18,7 @@ from outrider.core import log
 from outrider.core.database.pools import Pool
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import shown_json
+from outrider.core.turns import Turns
 from outrider.dispatch.values import Ended, QueueRow, Work
 from outrider.events.bodies import EdgeView, fragment
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, FileEnd, NewEdge, NewEvent
@@ -43,8 +44,9 @@ FAILED: Final = "system.file.failed"
 RETRY_SECONDS: Final = (5, 30, 120, 600, 1_800)
 _HOUR: Final = 3_600
 _LIFETIME: Final = timedelta(hours=24)
-# Contents are in memory while they come: not many at once.
+# Contents are in memory while they come, as slowly as the platform likes: not many at once.
 _AT_ONCE: Final = 8
+_AT_ONCE_EACH: Final = 4
 _TURN_SECONDS: Final = 15.0
 _PUT_BACK_SECONDS: Final = 5.0
 _DETAIL_CHARACTERS: Final = 2_000
@@ -60,7 +62,7 @@ class MediaHandler:
     ids: IdClock
     pool: Pool
     storage: ContentStorage
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH))
 
     def handed(self, item: Append | None, delivery: AppendedDelivery) -> object:
         """Nothing: an attempt reads its row."""
@@ -74,7 +76,7 @@ class MediaHandler:
         """Fetch one file and turn what came of it into what to record."""
         row = work.row
         pending = await queries.select_pending(self.pool, row.application_id, row.id)
-        if not await self._has_turn():
+        if not await self.turns.take(row.application_id, within=_TURN_SECONDS):
             return self._put_back(work)
         started_at, began = self.ids.now(), monotonic()
         try:
@@ -83,15 +85,8 @@ class MediaHandler:
             if isinstance(fetched, FetchedFile):
                 return await self._stored(attempt, fetched)
         finally:
-            self.turns.release()
+            self.turns.give_back(row.application_id)
         return self._not_fetched(attempt, fetched)
-
-    async def _has_turn(self) -> bool:
-        try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                return await self.turns.acquire()
-        except TimeoutError:
-            return False
 
     def _put_back(self, work: Work) -> Ended:
         """Others are fetched first; no attempt of the schedule is used up."""

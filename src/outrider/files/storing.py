@@ -27,6 +27,7 @@ _FETCH_SECONDS = 30.0
 _FETCHES_AT_ONCE = 16
 _FETCHES_AT_ONCE_EACH = 4
 _TURN_SECONDS = 5.0
+_TOO_MANY = "Too many files are being fetched at once; try again."
 _LONGEST_GIVEN_NAME = 1_000
 _LONGEST_URL = 4_096
 
@@ -41,9 +42,7 @@ class FilesContext:
     pool: Pool
     http: OutgoingHttp
     has_disk_space: Callable[[], bool]
-    turns: Turns = field(
-        default_factory=lambda: Turns(_FETCHES_AT_ONCE, _FETCHES_AT_ONCE_EACH, _TURN_SECONDS)
-    )
+    turns: Turns = field(default_factory=lambda: Turns(_FETCHES_AT_ONCE, _FETCHES_AT_ONCE_EACH))
 
 
 async def store_file(
@@ -79,9 +78,7 @@ async def create_file_from_url(
     if mime_type is not None:
         checked_mime_type(mime_type, "")
     _check_room(context)
-    async with context.turns.taken(
-        actor.organisation_id, "Too many files are being fetched at once; try again."
-    ):
+    async with context.turns.taken(actor.organisation_id, _TOO_MANY, within=_TURN_SECONDS):
         answer = await _fetched(context, url)
     told = answer.headers.get("Content-Type")
     name = safe_filename(filename or _name_in(url))

@@ -1,6 +1,5 @@
 """What an attempt needs of a message beyond its content: its files, what it answers, and how far it came before."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from outrider.core.database.pools import Pool
+from outrider.core.turns import Turns
 from outrider.dispatch.values import QueueRow
 from outrider.events.bodies import EdgeView
 from outrider.events.values import Answer, Append
@@ -19,8 +19,9 @@ from outrider.messaging.recording import Recording, part_sent
 from outrider.messaging.values import OutboundCargo
 from outrider.platforms.base import Deferred, Outbound, OutboundFile
 
-# Contents are in memory while they are sent: not many at once.
+# Contents are in memory while they are sent, as slowly as the platform takes them: not many at once.
 _AT_ONCE: Final = 16
+_AT_ONCE_EACH: Final = 8
 _TURN_SECONDS: Final = 1.0
 _ANSWERED, _ATTACHED = "reply_to", "attachment"
 
@@ -33,7 +34,7 @@ class Attaching:
     storage: ContentStorage
     recording: Recording
     append: Callable[[Append], Awaitable[Answer]]
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH))
 
     @asynccontextmanager
     async def attached(
@@ -50,20 +51,13 @@ class Attaching:
         if _target(cargo.edges, _ATTACHED) is None:
             yield outbound
             return
-        if not await self._has_turn():
+        if not await self.turns.take(row.application_id, within=_TURN_SECONDS):
             yield Deferred(_TURN_SECONDS, "Too many files are being sent at once.")
             return
         try:
             yield await self._with_files(row, cargo, outbound)
         finally:
-            self.turns.release()
-
-    async def _has_turn(self) -> bool:
-        try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                return await self.turns.acquire()
-        except TimeoutError:
-            return False
+            self.turns.give_back(row.application_id)
 
     async def _with_files(
         self, row: QueueRow, cargo: OutboundCargo, outbound: Outbound

@@ -112,7 +112,8 @@ ENTRIES: Final = (
     ),
     ErrorEntry(
         errors.RateLimited,
-        "too many requests; `details` has `limit` and `reset_at`; too many live feeds of one key: only `limit`",
+        "too many requests; `details` has `limit` and `reset_at`; too many live feeds of one key or organisation: only "
+        "`limit`",
         "wait as `Retry-After` says, or end a feed",
     ),
     ErrorEntry(errors.InternalError, "our fault; the log has the traceback", "report it with `x-request-id`"),

@@ -197,6 +197,17 @@ async def test_a_key_has_only_so_many_feeds(client: Client, monkeypatch: pytest.
             await asyncio.sleep(0.05)
 
 
+async def test_an_organisation_has_only_so_many_feeds_however_many_keys(
+    client: Client, stranger: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MOST_OF_AN_ORGANISATION", 1)
+    other = await client.with_key()
+    async with following(client) as first, following(other) as refused, following(stranger) as theirs:
+        await first.place()
+        assert [one.response.status for one in (refused, theirs)] == [429, 200]
+        assert (await refused.response.json())["errors"][0]["extensions"]["details"] == {"limit": 1}
+
+
 async def test_a_process_has_only_so_many_feeds(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MOST_OPEN", 0)
     async with following(client) as refused:

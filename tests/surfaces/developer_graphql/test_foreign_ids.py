@@ -10,14 +10,19 @@ from typing import Any, Final
 
 import pytest
 
+from outrider.surfaces.developer_graphql.cursors import FEED
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from tests import clients
 from tests.clients import Answered, Client, Server, new_client
+from tests.feeds import following
 from tests.surfaces.developer_graphql.id_places import Place, id_places
 from tests.things import NOWHERE, Things, shown_for, sibling_of, things_of, written
 
-# The live feed's places are not here: it answers in a stream, which its own tests read.
 PLACES: Final = [place for place in id_places() if place.parent != "Subscription"]
+# The live feed answers in a stream.
+FEED_PLACES: Final = [
+    place for place in id_places() if place.parent == "Subscription" and "not" not in place.path
+]
 
 NAMES: Final = {
     "platformConnection.id": "connection",
@@ -43,6 +48,8 @@ NAMES: Final = {
     "logs.filters.eventId.equals": "event",
     "PlatformUser.events.filters.hasEdge.targetNodeId.equals": "conversation",
     "PlatformUser.events.filters.originEventId.equals": "event",
+    "Subscription.events.filters.hasEdge.targetNodeId.equals": "conversation",
+    "Subscription.events.filters.originEventId.equals": "event",
     "file.id": "file",
     "sendMessage.platformConnectionId": "connection",
     "sendMessage.fileIds": "file",
@@ -80,6 +87,9 @@ NAMES: Final = {
     "retryWebhookDelivery.id": "delivery",
 }
 """What the id in each place names."""
+
+_MARKER: Final = {"eventType": {"equals": "marker"}}
+"""What ends a feed that gives nothing."""
 
 # What a mutation needs besides ids, so that nothing but the id can be wrong.
 NEEDED: Final[Mapping[str, object]] = {
@@ -149,7 +159,7 @@ async def neighbours(server: Server) -> Neighbours:
 
 
 def test_of_every_place_it_is_said_what_its_id_names() -> None:
-    assert {place.name for place in PLACES} == set(NAMES)
+    assert {place.name for place in (*PLACES, *FEED_PLACES)} == set(NAMES)
 
 
 async def test_one_of_every_kind_is_there(neighbours: Neighbours) -> None:
@@ -195,6 +205,25 @@ async def test_an_id_of_ones_own_finds_something(neighbours: Neighbours, place: 
 
     assert "errors" not in found.json()
     assert shown_for(found.body, own_id) != (await neighbours.ask(place, NOWHERE)).body
+
+
+@pytest.mark.parametrize("place", FEED_PLACES, ids=str)
+async def test_a_live_feed_gives_nothing_for_a_foreign_id(neighbours: Neighbours, place: Place) -> None:
+    foreign = [one for things in neighbours.foreign.values() for one in things.ids.values()]
+    # all at once: what holds for none of them holds for each
+    filters = [place.value(one, {}) for one in (NOWHERE, *foreign)]
+    await neighbours.client.data('mutation { createEvent(eventType: "marker", payload: {}) { id } }')
+
+    async with following(
+        neighbours.client, after=FEED.write(0), filters={"or": [*filters, _MARKER]}
+    ) as nothing:
+        first = await nothing.edge()
+    own = place.value(neighbours.own.ids[NAMES[place.name]], {})
+    async with following(neighbours.client, after=FEED.write(0), filters={"or": [own, _MARKER]}) as something:
+        found = await something.edge()
+
+    assert first["node"]["eventType"] == "marker"
+    assert found["node"]["eventType"] != "marker"
 
 
 def _variants(place: Place) -> list[dict[str, object]]:

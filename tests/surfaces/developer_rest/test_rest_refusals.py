@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 import pytest
@@ -360,6 +360,38 @@ async def test_a_bad_form_is_refused(rest: Rest, body: bytes) -> None:
 
     assert answered.status == 400, answered.body
     assert (await rest.get("/files"))["data"] == []
+
+
+async def begun_upload(rest: Rest) -> asyncio.StreamWriter:
+    """An upload whose body does not come."""
+    address = urlsplit(rest.client.base_url)
+    _reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        f"POST /v1/files HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {rest.client.key}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n".encode()
+    )
+    await writer.drain()
+    return writer
+
+
+async def test_slow_uploads_of_one_leave_room_to_others(rest: Rest, foreign: Rest) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\na\r\n--x--'
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    slow = [await begun_upload(rest) for _ in range(4)]
+    try:
+        refused, done, small = await asyncio.gather(
+            rest.call("POST", "/files", body, headers=headers),
+            foreign.call("POST", "/files", body, headers=headers),
+            rest.call("POST", "/events", EVENT),
+        )
+    finally:
+        for one in slow:
+            one.close()
+
+    assert (refused.status, refused.json()["error"]["code"]) == (503, "UNAVAILABLE")
+    assert refused.headers["retry-after"] == "1"
+    assert (done.status, small.status) == (201, 201)
+    assert (await rest.call("POST", "/files", body, headers=headers)).status == 201
 
 
 async def test_a_file_is_not_too_large(rest: Rest) -> None:

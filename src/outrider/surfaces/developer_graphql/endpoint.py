@@ -192,7 +192,7 @@ class DeveloperGraphql:
             raise refused_field(selecting.fields([operation.node.selection_set]), bad) from None
         client = Client(exchange.receive, exchange.send, partial(self._access.recognise, scope))
         try:
-            with self._feeds.open.admitted(call.actor.key_id) as wake:
+            with self._feeds.open.admitted(call.actor) as wake:
                 await streams.begin(exchange.send, exchange.headers)
                 ended = await feed.run(client, wake)
         except TooManyFeeds as problem:

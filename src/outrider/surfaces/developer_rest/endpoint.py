@@ -40,6 +40,7 @@ _LONGEST_KEY: Final = 255
 _UPLOADS_AT_ONCE: Final = 8
 _UPLOADS_AT_ONCE_EACH: Final = 4
 _TURN_SECONDS: Final = 5.0
+_TOO_MANY: Final = "Too many files are being uploaded at once; try again."
 _READING: Final = ("GET", "HEAD")
 
 
@@ -78,7 +79,7 @@ class DeveloperRest:
         self._serving = Serving(reading, operations)
         self._metrics = metrics
         self._router = Router(ROUTES)
-        self._uploads = Turns(_UPLOADS_AT_ONCE, _UPLOADS_AT_ONCE_EACH, _TURN_SECONDS)
+        self._uploads = Turns(_UPLOADS_AT_ONCE, _UPLOADS_AT_ONCE_EACH)
         self._openapi = served_openapi().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,9 +151,7 @@ class DeveloperRest:
         content_type = header(scope, b"content-type") or b""
         if route.media.get(media_type_of(content_type), 0) <= MAX_BYTES:
             return nullcontext()
-        return self._uploads.taken(
-            actor.organisation_id, "Too many files are being uploaded at once; try again."
-        )
+        return self._uploads.taken(actor.organisation_id, _TOO_MANY, within=_TURN_SECONDS)
 
 
 def refuse_other_contract(scope: Scope) -> None:
