@@ -6,8 +6,8 @@ from outrider.core.errors import AppError, ErrorKind
 class RenderError(AppError):
     """The template could not be rendered.
 
-    The details tell `part` (`from`, `subject`, `text`, `html`, `styles`, `locals` or `partials`), `template` (None for an inline one),
-    and `line` and `column`, from 1 on, where there is such a place.
+    The details tell `part` (`from`, `subject`, `text`, `html`, `styles`, `locals` or `partials`), `template` (None
+    for an inline one), and `line` and `column`, from 1 on, where there is such a place.
     """
 
     kind = ErrorKind.INVALID

@@ -80,21 +80,25 @@ def _check_nesting(html: str) -> None:
     """Refuse a large document whose elements do not stand in each other properly."""
     stack: list[str] = []
     for tag in _TAG.finditer(html):
-        closes, name = tag.group(1), (tag.group(2) or "").lower()
+        name = (tag.group(2) or "").lower()
         if not name or name in _VOID:
             continue
-        if not closes:
+        if not tag.group(1):
             stack.append(name)
             if len(stack) > DEEPEST:
                 raise NotInlined(f"Elements stand in each other more than {DEEPEST} levels deep.")
-            continue
-        if name not in _FORMATTING:
-            while stack and stack[-1] != name and stack[-1] in _MAY_STAY_OPEN:
-                stack.pop()
-        if not stack or stack.pop() != name:
+        elif not _ended(stack, name):
             line = html.count("\n", 0, tag.start()) + 1
             raise NotInlined(
                 f"In this large document </{name}> ends what was not begun (rendered line {line})."
             )
     if any(name not in _MAY_STAY_OPEN for name in stack):
         raise NotInlined("In this large document elements are not ended.")
+
+
+def _ended(stack: list[str], name: str) -> bool:
+    """End the innermost element, and those in it that may stay open; False if it is another."""
+    if name not in _FORMATTING:
+        while stack and stack[-1] != name and stack[-1] in _MAY_STAY_OPEN:
+            stack.pop()
+    return bool(stack) and stack.pop() == name

@@ -190,11 +190,12 @@ async def preview_template(
         row = await queries.select_template(connection, member.organisation_id, template_id)
     if row is None:
         return None
-    template: Template | None = template_of(row)
+    template = template_of(row)
     if version is not None:
-        template = await context.directory.version(row.application_id, template_id, version)
-        if template is None:
+        earlier = await context.directory.version(row.application_id, template_id, version)
+        if earlier is None:
             return None
+        template = earlier
     given = draft or Draft()
     request = RenderRequest(
         template_id=template_id,
@@ -202,7 +203,7 @@ async def preview_template(
         subject=given.subject,
         text_template=given.text_body,
         html_template=given.html_body,
-        styles=given.styles if given.styles is not None or template is None else template.content.styles,
+        styles=given.styles if given.styles is not None else template.content.styles,
         locals={} if sample is None else checked_locals(sample),
     )
     return await render_with(context, member.in_application(row.application_id), request, template)

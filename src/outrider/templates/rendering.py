@@ -54,7 +54,7 @@ class TemplatesContext:
     tenancy: TenancyContext
     directory: TemplateDirectory
     compiled: CompiledTemplates = field(default_factory=CompiledTemplates)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="rendering")
     )
@@ -76,8 +76,8 @@ async def render_with(
     """Render a message with this template, wherever it comes from."""
     _check_size(request.locals)
     shared = await context.directory.shared_locals(actor.organisation_id, actor.application_id)
-    own = template.content.locals if template is not None else {}
-    merged = {**shared.of_organisation, **shared.of_application, **own, **request.locals}
+    content = template.content if template is not None else TemplateContent()
+    merged = {**shared.of_organisation, **shared.of_application, **content.locals, **request.locals}
     work = _Work(context, request, template, merged)
     await work.load(context.directory, actor.application_id, work.named_partials())
     for _ in range(_MOST_LOADS):
@@ -193,15 +193,15 @@ class _Work:
             raise RenderError(
                 problem.message,
                 part=part,
-                template=problem.template or (self._template.identifier if self._is_stored(part) else None),
+                template=problem.template or self._stored_name(part),
                 line=problem.line,
                 column=problem.column,
             ) from None
         except RecursionError:
             raise RenderError("The template or the locals are nested too deeply.", part=part) from None
 
-    def _is_stored(self, part: Part) -> bool:
-        """Whether a part comes from the stored template."""
+    def _stored_name(self, part: Part) -> str | None:
+        """The stored template that a part comes from."""
         request = self._request
         own = {
             Part.SENDER: request.sender,
@@ -209,7 +209,7 @@ class _Work:
             Part.TEXT: request.text_template,
             Part.HTML: request.html_template,
         }
-        return self._template is not None and own.get(part) is None
+        return self._template.identifier if self._template is not None and own[part] is None else None
 
     def _partial(self, part: Part, name: str) -> Compiled | None:
         """Give a template of the application as a partial: its HTML body in HTML, else its text body."""

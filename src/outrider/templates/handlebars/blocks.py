@@ -114,20 +114,23 @@ def _each(value: Value, first: Program | None, second: Program | None) -> Step:
     return step
 
 
-def _iterate(program: Program, items: "list[object] | dict[str, object]", scope: Scope, run: Run) -> None:
-    is_object = isinstance(items, dict)
-    run.spend(len(items) // 8, program.source, program.offset)
-    keys: list[str] | range = own_keys(items) if isinstance(items, dict) else range(len(items))
+def _iterate(program: Program, owner: "list[object] | dict[str, object]", scope: Scope, run: Run) -> None:
+    run.spend(len(owner) // 8, program.source, program.offset)
+    keys: list[str] | range
+    if isinstance(owner, dict):
+        keys = own_keys(owner)
+        items = [owner[key] for key in keys]
+    else:
+        keys, items = range(len(owner)), owner
     data = scope.data.inner()
     values = data.values
-    last = len(keys) - 1
-    for index, key in enumerate(keys):
-        item = items[key]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType]
+    last = len(items) - 1
+    for index, (key, item) in enumerate(zip(keys, items, strict=True)):
         values["key"] = key
         values["index"] = index
         values["first"] = index == 0
         values["last"] = index == last
-        program.inner(scope, run, item, data=data, values=(item, key if is_object else index))
+        program.inner(scope, run, item, data=data, values=(item, key))
 
 
 def _value_as_block(value: Value, first: Program | None, second: Program | None) -> Step:
@@ -137,11 +140,11 @@ def _value_as_block(value: Value, first: Program | None, second: Program | None)
         found = value(scope, run)
         if found is True:
             _stay(first, scope, run)
-        elif found is False or is_nothing(found) or (type(found) is list and not found):
+        elif found is False or is_nothing(found) or found == []:
             _stay(second, scope, run)
         elif first is None:
             return
-        elif type(found) is list:
+        elif isinstance(found, list):
             _iterate(first, cast("list[object]", found), scope, run)
         else:
             first.inner(scope, run, found)

@@ -51,7 +51,7 @@ def compile_expression(names: Names, expression: Expression) -> Value:
 
 def compile_call(names: Names, call: Call) -> Value:
     """Compile what is called for its value: a helper's answer, or nothing where there is no such helper."""
-    name = call.target.parts[0] if call.target.parts else ""
+    name = call.target.original
     if is_helper(call) and not _is_param(names, call.target):
         if name == "lookup":
             return _lookup(names, call)
@@ -70,7 +70,7 @@ def compile_path(names: Names, path: Path, *, is_required: bool) -> Value:
     if param is not None:
         return _param_path(names, path, param)
     owner = _owner(path.depth)
-    if not path.parts:
+    if len(path.parts) == 0:
         return owner
     if names.is_strict:
         return _strict(names.source, path, owner, path.parts, is_required=is_required)
@@ -137,17 +137,11 @@ def _data_path(names: Names, path: Path, *, is_required: bool) -> Value:
     source, is_strict = names.source, names.is_strict
 
     def value(scope: Scope, _run: Run) -> object:
-        data: Data | None = scope.data
-        for _ in range(depth):
-            data = data.parent if data is not None else None
+        data = _data_above(scope.data, depth)
         if data is None and is_strict:
             raise source.problem(f"{path.original[:100]} is not there: nothing is that far up.", path.offset)
         found = MISSING if data is None else data.values.get(first, MISSING)
-        for part in rest:
-            if is_false(found):
-                return found
-            found = read(found, part)
-        return found
+        return _follow(found, rest)
 
     def required(scope: Scope, run: Run) -> object:
         found = value(scope, run)
@@ -156,6 +150,21 @@ def _data_path(names: Names, path: Path, *, is_required: bool) -> Value:
         return found
 
     return required if is_strict and is_required else value
+
+
+def _data_above(data: Data | None, depth: int) -> Data | None:
+    for _ in range(depth):
+        data = data.parent if data is not None else None
+    return data
+
+
+def _follow(found: object, parts: tuple[str, ...]) -> object:
+    """Read on from what data gave; what is false stays as it is."""
+    for part in parts:
+        if is_false(found):
+            return found
+        found = read(found, part)
+    return found
 
 
 def _param_path(names: Names, path: Path, param: tuple[int, int]) -> Value:
@@ -227,7 +236,7 @@ def _unknown_helper(names: Names, call: Call) -> Value:
     """What is called like a helper and is none: nothing without arguments, otherwise a mistake."""
     target, source = call.target, names.source
     name = target.original[:100]
-    if is_helper(call) and target.parts[0] in _INTERNAL:
+    if is_helper(call) and target.original in _INTERNAL:
         raise source.problem(f"There is no helper {name}.", call.offset)
     value = compile_path(names, target, is_required=True)
     for one in (*call.params, *(one for _, one in call.hash)):

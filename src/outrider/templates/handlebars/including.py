@@ -1,7 +1,7 @@
 """Partials: templates, inline partials and the contents of partial blocks, rendered in place of a tag."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from outrider.templates.handlebars.blocks import Programs
 from outrider.templates.handlebars.expressions import compile_expression, compile_hash, key_text
@@ -16,10 +16,11 @@ PARTIAL_BLOCK: Final = "partial-block"
 _Target = Compiled | InlineBody | BlockBody
 
 
-class Includes(Programs):
+class Includes(Programs, Protocol):
     """What compiles templates that name partials."""
 
     partials: set[str]
+    """The names that stand in the template."""
 
 
 def compile_partial(programs: "Includes", partial: Partial, block: ProgramNode | None) -> Step:
@@ -75,9 +76,9 @@ def _context(programs: "Includes", partial: Partial) -> Value:
 
     def value(scope: Scope, run: Run) -> object:
         context = given(scope, run)
-        if isinstance(context, dict | list | str):
-            run.spend(len(context) // 8, source, offset)  # pyright: ignore[reportUnknownArgumentType]
-        return spread(context) | named(scope, run)
+        added = spread(context)
+        run.spend(len(added) // 8, source, offset)
+        return added | named(scope, run)
 
     return value
 

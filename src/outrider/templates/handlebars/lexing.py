@@ -1,7 +1,7 @@
-"""Templates cut into tokens, by the rules of Handlebars 4: which of several readings a tag has depends on their order."""
+"""Templates cut into tokens, by the rules of Handlebars 4: of several readings of a tag the first rule's holds."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -112,34 +112,34 @@ def tokens_of(source: Source) -> Iterator[Token]:
     text, at, length = source.text, 0, len(source.text)
     while at < length:
         opening = text.find("{{", at)
-        content = text[at:] if opening < 0 else text[at:opening]
-        is_shown = False
-        if opening >= 0 and content.endswith("\\"):
-            # one backslash: the tag is text; two: they are one backslash, and the tag is a tag
-            is_shown = not content.endswith("\\\\")
-            content = content[:-1]
+        if opening < 0:
+            yield Token(Kind.CONTENT, text[at:], at)
+            break
+        content = text[at:opening]
+        # one backslash: the tag is text; two: they are one backslash, and the tag is a tag
+        is_shown = content.endswith("\\") and not content.endswith("\\\\")
+        content = content.removesuffix("\\")
         if content:
             yield Token(Kind.CONTENT, content, at)
-        if opening < 0:
-            break
         if is_shown:
             following = _NEXT_TAG.search(text, opening + 2)
             at = following.start() if following else length
             yield Token(Kind.CONTENT, text[opening:at], opening)
-            continue
-        at = opening
-        while True:
-            token, at, goes_on = _next_in_tag(source, at)
-            if token is not None:
-                yield token
-            if token is not None and token.kind is Kind.CLOSE_RAW:
-                for raw in _raw(source, at):
-                    at = raw.offset + len(raw.text)
-                    yield raw
-                break
-            if not goes_on:
-                break
+        else:
+            at = yield from _tag(source, opening)
     yield Token(Kind.END, "", length)
+
+
+def _tag(source: Source, at: int) -> Generator[Token, None, int]:
+    """The tokens of a tag, and of the raw block that it begins; gives where the text goes on."""
+    while True:
+        token, at, goes_on = _next_in_tag(source, at)
+        if token is not None:
+            yield token
+            if token.kind is Kind.CLOSE_RAW:
+                return (yield from _raw(source, at))
+        if not goes_on:
+            return at
 
 
 def _next_in_tag(source: Source, at: int) -> tuple[Token | None, int, bool]:
@@ -178,7 +178,7 @@ def _end_of_comment(source: Source, at: int, *, is_long: bool) -> int:
     return end
 
 
-def _raw(source: Source, at: int) -> Iterator[Token]:
+def _raw(source: Source, at: int) -> Generator[Token, None, int]:
     """What stands in a raw block, and its end; blocks within it are text."""
     text, depth = source.text, 1
     while True:
@@ -189,7 +189,7 @@ def _raw(source: Source, at: int) -> Iterator[Token]:
             yield Token(kind, found.group(), at)
             at = found.end()
             if not depth:
-                return
+                return at
         elif text.startswith("{{{{", at) and text[at + 4 : at + 5] not in {"", "/"}:
             depth += 1
             yield Token(Kind.CONTENT, "{{{{", at)

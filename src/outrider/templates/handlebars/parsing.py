@@ -147,15 +147,17 @@ class _Parser:
 
     def _block_head(self, opening: Token) -> tuple[Call, tuple[str, ...], Strip]:
         call = self._call()
-        names: list[str] = []
-        if self._next.kind is Kind.OPEN_PARAMS:
-            self._take()
-            while self._next.kind is Kind.NAME:
-                names.append(_unbracketed(self._take().text))
-            closing = self._expect(Kind.CLOSE_PARAMS)
-            if not names:
-                raise self._unexpected(closing)
-        return call, tuple(names), _strip(opening.text, self._expect(Kind.CLOSE).text)
+        names = self._block_params() if self._next.kind is Kind.OPEN_PARAMS else ()
+        return call, names, _strip(opening.text, self._expect(Kind.CLOSE).text)
+
+    def _block_params(self) -> tuple[str, ...]:
+        opening, names = self._take(), list[str]()
+        while self._next.kind is Kind.NAME:
+            names.append(_unbracketed(self._take().text))
+        self._expect(Kind.CLOSE_PARAMS)
+        if not names:
+            raise self._unexpected(opening)
+        return tuple(names)
 
     def _inverse(self, *, is_chain_allowed: bool) -> tuple[Program | None, Strip]:
         """What stands behind `else`: a program, or a chain of blocks, the innermost last."""

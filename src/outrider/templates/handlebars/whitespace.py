@@ -51,11 +51,7 @@ def control_whitespace(program: Program, *, is_root: bool = True) -> None:
         if stripping.strip.open:
             _strip_previous(body, at - 1, is_all=True)
         if stripping.stands_alone and is_after_blank and is_before_blank:
-            _strip_next(body, at + 1)
-            if _strip_previous(body, at - 1) and isinstance(statement, Partial):
-                previous = body[at - 1]
-                assert isinstance(previous, Content)
-                statement.indent = _indent_of(previous.original)
+            _stand_alone(body, at, statement)
         if stripping.opens_alone and is_after_blank:
             _strip_next(_first_side(statement).body, 0)
             _strip_previous(body, at - 1)
@@ -63,6 +59,15 @@ def control_whitespace(program: Program, *, is_root: bool = True) -> None:
             _strip_next(body, at + 1)
             last = _last_side(statement).body
             _strip_previous(last, len(last) - 1)
+
+
+def _stand_alone(body: list[Statement], at: int, statement: Statement) -> None:
+    """Take the line that a tag stands on away; its indent becomes that of a partial's lines."""
+    _strip_next(body, at + 1)
+    if _strip_previous(body, at - 1) and isinstance(statement, Partial):
+        previous = body[at - 1]
+        assert isinstance(previous, Content)
+        statement.indent = _indent_of(previous.original)
 
 
 def _stripping_of(statement: Statement) -> _Stripping | None:
