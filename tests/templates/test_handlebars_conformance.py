@@ -60,4 +60,8 @@ def test_what_the_cases_expect_is_what_handlebars_renders() -> None:
 
     answers = json.loads(answered.stdout)
     assert len(answers) == len(CASES)
-    assert [case.title for case, answer in zip(CASES, answers, strict=True) if answer.get("output") != case.expected] == []
+    assert [
+        case.title
+        for case, answer in zip(CASES, answers, strict=True)
+        if answer.get("output") != case.expected
+    ] == []

@@ -24,6 +24,7 @@ _INLINER: Final = css_inline.CSSInliner(
 )
 _STYLE: Final = re.compile(r"<style\b[^>]*>(.*?)</style", re.IGNORECASE | re.DOTALL)
 _HAS_STYLE: Final = re.compile(r"<style\b", re.IGNORECASE)
+_EMPTY_STYLE: Final = re.compile(r"<style\b[^>]*>\s*</style>", re.IGNORECASE)
 _ENDS_STYLE: Final = re.compile(r"</style|<!--", re.IGNORECASE)
 _HEAD: Final = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _BEFORE_HEAD: Final = re.compile(r"\s*(?:<!doctype[^>]*>\s*)?(?:<html\b[^>]*>)?", re.IGNORECASE)
@@ -53,7 +54,7 @@ def inline_styles(html: str, styles: str | None) -> str:
         html = _with_style(html, styles)
     _measure(html)
     try:
-        return _INLINER.inline(html)
+        return _EMPTY_STYLE.sub("", _INLINER.inline(html))
     except css_inline.InlineError as problem:
         raise NotInlined(f"The styles could not be read: {problem}") from None
 
