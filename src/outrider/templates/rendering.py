@@ -192,13 +192,13 @@ class _Work:
         except TemplateProblem as problem:
             raise RenderError(
                 problem.message,
-                part=part,
+                part=part.value,
                 template=problem.template or self._stored_name(part),
                 line=problem.line,
                 column=problem.column,
             ) from None
         except RecursionError:
-            raise RenderError("The template or the locals are nested too deeply.", part=part) from None
+            raise RenderError("The template or the locals are nested too deeply.", part=part.value) from None
 
     def _stored_name(self, part: Part) -> str | None:
         """The stored template that a part comes from."""
@@ -242,11 +242,11 @@ def _first(one: str | None, other: str | None) -> str | None:
 
 def _inlined(html: str, styles: str | None) -> str:
     if styles is not None and len(styles) > MOST_STYLES:
-        raise RenderError(f"Styles have at most {MOST_STYLES:,} characters.", part=Part.STYLES)
+        raise RenderError(f"Styles have at most {MOST_STYLES:,} characters.", part=Part.STYLES.value)
     try:
         return inline_styles(html, styles)
     except NotInlined as problem:
-        raise RenderError(str(problem), part=Part.STYLES) from None
+        raise RenderError(str(problem), part=Part.STYLES.value) from None
 
 
 def _check_size(given: JsonObject) -> None:
