@@ -9,11 +9,14 @@ import asyncpg
 
 from outrider.core.database.pools import Connection, Pool
 
-_TEMPLATE = """select t.organisation_id, t.application_id, t.id, t.identifier, t.name, v.version, t.created_at,
-  t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles,
-  v.locals::text as locals, v.is_strict
-from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id"""
-_CURRENT = f"{_TEMPLATE} and v.version = t.version"
+_COLUMNS = """t.organisation_id, t.application_id, t.id, t.identifier, t.name, v.version, t.created_at, t.updated_at,
+  t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict"""
+_OF_ORGANISATION = f"""select {_COLUMNS}
+from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
+where t.organisation_id = $1 and v.organisation_id = $1"""
+_OF_APPLICATION = f"""select {_COLUMNS}
+from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
+where t.application_id = $1 and v.application_id = $1"""
 COUNT_TEMPLATES = """
 select count(*) from templates where organisation_id = $1 and application_id = $2 and archived_at is null
 """
@@ -30,13 +33,15 @@ update templates set identifier = $3, name = $4, version = $5, updated_at = now(
 where organisation_id = $1 and id = $2
 """
 ARCHIVE_TEMPLATE = "update templates set archived_at = now() where organisation_id = $1 and id = $2"
-LOCK_TEMPLATE = f"{_CURRENT} where t.organisation_id = $1 and t.id = $2 for update of t"
-SELECT_TEMPLATE = f"{_CURRENT} where t.organisation_id = $1 and t.id = $2"
-SELECT_TEMPLATES = f"{_CURRENT} where t.organisation_id = $1 order by t.created_at, t.id"
-SELECT_VERSIONS = f"{_TEMPLATE} where t.organisation_id = $1 and t.id = $2 order by v.version desc limit 1000"
-FIND_BY_ID = f"{_CURRENT} where t.application_id = $1 and t.id = $2 and t.archived_at is null"
-FIND_BY_IDENTIFIER = f"{_CURRENT} where t.application_id = $1 and t.identifier = $2 and t.archived_at is null"
-FIND_VERSION = f"{_TEMPLATE} where t.application_id = $1 and t.id = $2 and v.version = $3"
+LOCK_TEMPLATE = f"{_OF_ORGANISATION} and v.version = t.version and t.id = $2 for update of t"
+SELECT_TEMPLATE = f"{_OF_ORGANISATION} and v.version = t.version and t.id = $2"
+SELECT_TEMPLATES = f"{_OF_ORGANISATION} and v.version = t.version order by t.created_at, t.id"
+SELECT_VERSIONS = f"{_OF_ORGANISATION} and t.id = $2 order by v.version desc limit 1000"
+FIND_BY_ID = f"{_OF_APPLICATION} and v.version = t.version and t.id = $2 and t.archived_at is null"
+FIND_BY_IDENTIFIER = (
+    f"{_OF_APPLICATION} and v.version = t.version and t.identifier = $2 and t.archived_at is null"
+)
+FIND_VERSION = f"{_OF_APPLICATION} and t.id = $2 and v.version = $3"
 SELECT_LOCALS = """
 select application_id, locals::text as locals from template_locals
 where organisation_id = $1 and (application_id is null or application_id = $2)
