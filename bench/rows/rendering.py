@@ -23,7 +23,7 @@ from outrider.tenancy.context import TenancyContext
 
 NAMES = ("render_mail",)
 _LIMIT = "css-inline alone, given the finished document"
-_ROWS = 32
+_ROWS = 19
 _STYLES = """
 body { margin: 0; font-family: Arial, sans-serif; color: #222 } table { border-collapse: collapse; width: 100% }
 td { padding: 8px 12px; border-bottom: 1px solid #ddd } td.price { text-align: right; white-space: nowrap }

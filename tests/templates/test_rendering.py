@@ -252,9 +252,8 @@ async def test_hostile_html_and_locals_change_nothing_on_our_side(author: Author
 
     assert shown.html is not None
     assert "<script" not in shown.html
-    assert "{{&gt; x}}" not in shown.html  # what locals hold is no template
-    assert "{{&#x3D;" not in shown.html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown.html
+    # what locals hold is text, and no template
+    assert shown.html.endswith(">&lt;script&gt;alert(1)&lt;/script&gt;{{&gt; x}}{{#each</p>")
     problem = await refused(author, html_template="<style>p{}</style>" + "<div>" * 50_000)
     assert problem["part"] == "styles"
 

@@ -9,12 +9,14 @@ import asyncpg
 
 from outrider.core.database.pools import Connection, Pool
 
-_COLUMNS = """t.organisation_id, t.application_id, t.id, t.identifier, t.name, v.version, t.created_at, t.updated_at,
-  t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict"""
-_OF_ORGANISATION = f"""select {_COLUMNS}
+_OF_ORGANISATION = """select t.organisation_id, t.application_id, t.id, t.identifier, t.name,
+  v.version, t.created_at,
+  t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict
 from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
 where t.organisation_id = $1 and v.organisation_id = $1"""
-_OF_APPLICATION = f"""select {_COLUMNS}
+_OF_APPLICATION = """select t.organisation_id, t.application_id, t.id, t.identifier, t.name,
+  v.version, t.created_at,
+  t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict
 from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
 where t.application_id = $1 and v.application_id = $1"""
 COUNT_TEMPLATES = """
@@ -33,7 +35,7 @@ update templates set identifier = $3, name = $4, version = $5, updated_at = now(
 where organisation_id = $1 and id = $2
 """
 ARCHIVE_TEMPLATE = "update templates set archived_at = now() where organisation_id = $1 and id = $2"
-LOCK_TEMPLATE = f"{_OF_ORGANISATION} and v.version = t.version and t.id = $2 for update of t"
+LOCK_TEMPLATE = "select 1 from templates where organisation_id = $1 and id = $2 for update"
 SELECT_TEMPLATE = f"{_OF_ORGANISATION} and v.version = t.version and t.id = $2"
 SELECT_TEMPLATES = f"{_OF_ORGANISATION} and v.version = t.version order by t.created_at, t.id"
 SELECT_VERSIONS = f"{_OF_ORGANISATION} and t.id = $2 order by v.version desc limit 1000"
@@ -143,8 +145,11 @@ async def archive_template(connection: Connection, organisation_id: UUID, templa
 async def select_template(
     connection: Connection, organisation_id: UUID, template_id: UUID, *, is_locked: bool = False
 ) -> TemplateRow | None:
-    statement = LOCK_TEMPLATE if is_locked else SELECT_TEMPLATE
-    return _row(await connection.fetchrow(statement, organisation_id, template_id))
+    """Find a template in the version in use, and perhaps hold it until this transaction ends."""
+    if is_locked:
+        # first, and alone: who waited for it must see the version that was made meanwhile
+        await connection.execute(LOCK_TEMPLATE, organisation_id, template_id)
+    return _row(await connection.fetchrow(SELECT_TEMPLATE, organisation_id, template_id))
 
 
 async def select_templates(connection: Connection, organisation_id: UUID) -> Sequence[TemplateRow]:
