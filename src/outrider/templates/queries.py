@@ -10,13 +10,13 @@ import asyncpg
 from outrider.core.database.pools import Connection, Pool
 
 _OF_ORGANISATION = """select t.organisation_id, t.application_id, t.id, t.identifier, t.name,
-  v.version, t.created_at,
-  t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict
+  v.version, t.created_at, t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles,
+  v.locals::text as locals, v.is_strict
 from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
 where t.organisation_id = $1 and v.organisation_id = $1"""
 _OF_APPLICATION = """select t.organisation_id, t.application_id, t.id, t.identifier, t.name,
-  v.version, t.created_at,
-  t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles, v.locals::text as locals, v.is_strict
+  v.version, t.created_at, t.updated_at, t.archived_at, v.sender, v.subject, v.text_body, v.html_body, v.styles,
+  v.locals::text as locals, v.is_strict
 from templates t join template_versions v on v.application_id = t.application_id and v.template_id = t.id
 where t.application_id = $1 and v.application_id = $1"""
 COUNT_TEMPLATES = """
