@@ -121,6 +121,16 @@ def graphql_clients() -> Path:
     return folder
 
 
+def handlebars_package() -> Path:
+    """Give the folder of the npm package `handlebars`; `PeerMissing` says why there is none."""
+    folder = _ROOT / ".peers" / "handlebars"
+    if shutil.which("node") is None:
+        raise PeerMissing("node is not installed")
+    if not (folder / "node_modules" / "handlebars" / "package.json").exists():
+        raise PeerMissing("handlebars is not installed (make test installs it where there is npm)")
+    return folder
+
+
 def _shared(path: str) -> Path:
     shared = os.environ.get("OUTRIDER_SHARED")
     if not shared:

@@ -46,6 +46,8 @@ from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.runtime.master_key import check_master_key
+from outrider.templates.directory import TemplateDirectory
+from outrider.templates.rendering import TemplatesContext
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
 from outrider.tenancy.changes import follow_changes
@@ -91,6 +93,7 @@ class Runtime:
     sending: SendingContext
     creating: CreatingContext
     event_schemas: EventSchemaContext
+    templates: TemplatesContext
     logging: LoggingContext
     identity: IdentityContext
     files: FilesContext
@@ -113,6 +116,7 @@ class Runtime:
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
+        self.templates.close()
         await self.registry.close()
         await self.http.close()
         await self.database.close()
@@ -190,7 +194,7 @@ async def open_runtime(
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
-    schemas = EventSchemaDirectory(database)
+    templates = TemplatesContext(tenancy, TemplateDirectory(database))
     _follow(
         listener,
         {
@@ -200,6 +204,7 @@ async def open_runtime(
             Changed.CONNECTION: connections,
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: schemas,
+            Changed.TEMPLATES: templates.directory,
         },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
@@ -232,6 +237,7 @@ async def open_runtime(
         sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
+        templates=templates,
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
         files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outrider.core.html_text import text_of_html
 from outrider.platforms.base import FailureCode, Outbound, Rejected
-from outrider.platforms.smtp.html_text import text_of_html
 from outrider.platforms.smtp.letters import Attached, Letter, write_letter
 from tests.platforms.connections import text_to
 

@@ -37,8 +37,13 @@ MAY: Mapping[str, set[str]] = {
     "updatePlatformConnection": MAKERS,
     "deletePlatformConnection": MAKERS,
     "testPlatformConnection": MAKERS,
+    "createTemplate": MAKERS,
+    "updateTemplate": MAKERS,
+    "deleteTemplate": MAKERS,
+    "updateOrganisationLocals": MAKERS,
+    "updateApplicationLocals": MAKERS,
 }
-# nothing that they name is there, so nothing that is allowed changes anything
+# nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
     owner=None,  # type: ignore[arg-type]
     application=MISSING,
@@ -48,9 +53,13 @@ NOBODYS = World(
     member=MISSING,
     invitation=MISSING,
     invitation_token="otr_invite_none",
+    template=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
+    "template": {"id": MISSING},
+    "templateVersions": {"id": MISSING},
+    "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
 }
 

@@ -24,6 +24,8 @@ _KINDS = {
     "deletePlatformConnection": "connection",
     "testPlatformConnection": "connection",
     "revokeInvitation": "invitation",
+    "updateTemplate": "template",
+    "deleteTemplate": "template",
 }
 _WITH_IDS = [
     (name, argument)
@@ -56,7 +58,9 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
     assert answers[0]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("kind", ["api_key", "account", "connection", "member", "invitation", "application"])
+@pytest.mark.parametrize(
+    "kind", ["api_key", "account", "connection", "member", "invitation", "template", "application"]
+)
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds
     for name, argument in _WITH_IDS:
@@ -78,7 +82,7 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
     query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
-      invitations { id } connections { id } me { id } }"""
+      invitations { id } connections { id } templates { id } me { id } }"""
 
     seen = str(await world.owner.data(query))
 
@@ -88,6 +92,11 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     assert await world.owner.data(
         "query($id: UUID!) { application(id: $id) { id } }", id=foreign.application
     ) == {"application": None}
+    assert await world.owner.data(
+        """query($id: UUID!) {
+          template(id: $id) { id } templateVersions(id: $id) { version } previewTemplate(id: $id) { text } }""",
+        id=foreign.template,
+    ) == {"template": None, "templateVersions": [], "previewTemplate": None}
 
 
 async def test_the_hidden_application_is_none(owner: Administrator) -> None:
@@ -101,6 +110,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "platformName": "SMS",
                 "provider": "sandbox",
                 "scopes": ["*"],
+                "identifier": "x",
+                "locals": {},
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

@@ -27,11 +27,12 @@ class World:
     member: str
     invitation: str
     invitation_token: str
+    template: str
 
     @property
     def ids(self) -> dict[str, str]:
         """The ids by their kinds."""
-        kinds = ("application", "api_key", "account", "connection", "member", "invitation")
+        kinds = ("application", "api_key", "account", "connection", "member", "invitation", "template")
         return {kind: getattr(self, kind) for kind in kinds}
 
 
@@ -45,6 +46,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
           account: createAccount(platformName: SMS, provider: "sandbox") { id }
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
+          template: createTemplate(applicationId: $a, identifier: "world", textBody: "Hello {{name}}") { id }
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
         }""",
         a=application_id,
@@ -62,6 +64,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         member=next(one["id"] for one in members if one["email"] == email),
         invitation=made["invitation"]["invitation"]["id"],
         invitation_token=made["invitation"]["token"],
+        template=made["template"]["id"],
     )
 
 
@@ -90,6 +93,22 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updatePlatformConnection": lambda world: {"id": world.connection, "status": "DISABLED"},
     "testPlatformConnection": lambda world: {"id": world.connection},
+    "createTemplate": lambda world: {
+        "applicationId": world.application,
+        "identifier": "welcome",
+        "subject": "Welcome, {{name}}",
+        "htmlBody": "<p>Welcome</p>",
+        "styles": "p { color: red }",
+        "locals": {"name": "you"},
+        "strict": True,
+    },
+    "updateTemplate": lambda world: {"id": world.template, "textBody": "Good day {{name}}"},
+    "deleteTemplate": lambda world: {"id": world.template},
+    "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
+    "updateApplicationLocals": lambda world: {
+        "applicationId": world.application,
+        "locals": {"shop": "Ferry desk"},
+    },
     "deletePlatformConnection": lambda world: {"id": world.connection},
     "deleteAccount": lambda world: {"id": world.account},
     "deleteApplication": lambda world: {"id": world.application},

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from outrider.core.html_text import text_of_html
 from outrider.platforms.base import FailureCode, Outbound, Rejected
 from outrider.platforms.mail_addresses import MailAddress, read_mail_address
-from outrider.platforms.smtp.html_text import text_of_html
 
 _LONG_TEXT = 16 * 1024
 _LONGEST_LINE = 998
