@@ -18,7 +18,7 @@ from outrider.platforms.base import InboundRequest
 from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
 from outrider.runtime.verifying import verify
 from outrider.runtime.wiring import Runtime
-from outrider.webhooks import receiving
+from outrider.webhooks import inbound_items, receiving
 from tests.clients import Client
 from tests.running import Sink, connect_sandbox, listening, new_database, proxied, running, subscribe, until
 from tests.tenants import Tenant, new_tenant
@@ -225,7 +225,7 @@ async def test_a_repeat_in_two_processes_at_once_is_one_message(
 async def test_long_keys_that_begin_alike_are_two(process: Runtime, address: Address) -> None:
     entry = await process.connections.get((await _owner(process, address)), address.connection_id)
     assert entry is not None
-    keys = {receiving._once_key(entry, "k" * 600 + end).key for end in ("a", "b", "a")}
+    keys = {inbound_items._once_key(entry, "k" * 600 + end).key for end in ("a", "b", "a")}
     assert len(keys) == 2
     assert all(len(key) <= 500 for key in keys)
 

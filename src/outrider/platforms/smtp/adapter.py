@@ -81,7 +81,7 @@ class SmtpAdapter:
             return Unhealthy(f"The mail server cannot be used: {trouble.detail}")
         return Healthy(f"Logged in as {server.username}." if server.username else "Connected.")
 
-    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+    async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         del request, connection
         return False  # a mail server calls no webhook
 
