@@ -41,10 +41,13 @@ from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
 from outrider.platforms.host_check import PublicHosts
+from outrider.platforms.mailgun.adapter import MailgunAdapter
 from outrider.platforms.registry import Registry
 from outrider.platforms.sandbox.adapter import SandboxAdapter
+from outrider.platforms.ses.adapter import SesAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
+from outrider.platforms.twilio.adapter import TwilioAdapter
 from outrider.runtime.master_key import check_master_key
 from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
@@ -313,7 +316,16 @@ class _SandboxDoor:
 def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
     sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of(
+        [
+            SandboxAdapter(http, sandbox.deliver),
+            MailgunAdapter(http),
+            SesAdapter(http),
+            smtp,
+            TelegramAdapter(http),
+            TwilioAdapter(http),
+        ]
+    )
 
 
 def _callbacks(settings: Settings, sealer: Sealer) -> CallbackAddresses:
