@@ -21,7 +21,7 @@ def twilio() -> Generator[str]:
     seed = {
         "twilio": {
             "account": {"sid": ACCOUNT, "auth_token": TOKEN},
-            "phone_numbers": [{"sid": "PN1", "phone_number": NUMBER}],
+            "phone_numbers": [{"phone_number": NUMBER}],
         }
     }
     try:
@@ -46,8 +46,8 @@ async def reachable(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Async
 
 
 async def _ask(client: Client, url: str, **form: str) -> dict[str, object]:
-    auth = aiohttp.BasicAuth(ACCOUNT, TOKEN)
-    async with client.session.post(url, data=form, auth=auth) as answer:
+    headers = {"authorization": aiohttp.encode_basic_auth(ACCOUNT, TOKEN)}
+    async with client.session.post(url, data=form, headers=headers) as answer:
         assert answer.status < 300, await answer.text()
         found: dict[str, object] = await answer.json()
         return found
@@ -110,10 +110,11 @@ async def test_a_failure_that_lasts_is_told_with_its_code(
 async def test_what_somebody_writes_comes_in_signed(client: Client, twilio: str, heard: Listener) -> None:
     connection = await _connect(client, twilio)
     await client.subscribe(heard.url, "message.inbound")
-    number = f"{twilio}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers/PN1.json"
-    await _ask(client, number, SmsUrl=connection["webhookUrl"])
+    numbers = f"{twilio}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json"
+    other = "+15551234599"
+    await _ask(client, numbers, PhoneNumber=other, SmsUrl=connection["webhookUrl"])
 
-    await _ask(client, f"{twilio}/_twilio/simulate/inbound-message", To=NUMBER, From=ADA, Body="سلام & bye=1")
+    await _ask(client, f"{twilio}/_twilio/simulate/inbound-message", To=other, From=ADA, Body="سلام & bye=1")
 
     told = await heard.wait_for_types("message.inbound")
     assert told["message.inbound"]["payload"]["message"]["text"] == "سلام & bye=1"

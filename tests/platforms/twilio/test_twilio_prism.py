@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from outrider.core.outgoing import OutgoingHttp
+from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
 from outrider.platforms.base import Channel, ConnectionContext, Healthy, Rejected, Sent
 from outrider.platforms.conformance_case import file_of
 from outrider.platforms.twilio.adapter import TwilioAdapter
@@ -45,11 +45,24 @@ async def test_every_text_is_accepted(text: str, outgoing: OutgoingHttp, prism: 
     assert outcome.external_id[:2] in {"SM", "MM"}
 
 
+class _Bracketed:
+    """The HTTP client with repeated fields as Prism reads them; Twilio and its libraries repeat the bare name."""
+
+    def __init__(self, http: OutgoingHttp) -> None:
+        self._http = http
+
+    async def request(
+        self, method: str, url: str, *, body: bytes | None = None, **rest: object
+    ) -> HttpAnswer | HttpFailure:
+        bracketed = body.replace(b"&MediaUrl=", b"&MediaUrl%5B%5D=") if body else body
+        return await self._http.request(method, url, body=bracketed, **rest)
+
+
 async def test_a_messaging_service_and_files_are_accepted(outgoing: OutgoingHttp, prism: PrismPeer) -> None:
     files = tuple(replace(file_of(name), url=f"https://o.example/files/{name}?s=1") for name in "ab")
     outbound = replace(text_to("+14155552671"), content={"type": "image", "caption": "Look"}, files=files)
 
-    outcome = await TwilioAdapter(outgoing).send(
+    outcome = await TwilioAdapter(_Bracketed(outgoing)).send(
         outbound, _connection(prism, messaging_service_sid="MG" + "0" * 32)
     )
 

@@ -1,4 +1,4 @@
-"""What the Amazon SES provider is: mail out through one region of an AWS account, with receipts of every kind by SNS."""
+"""What the Amazon SES provider is: mail out through a region of an AWS account, receipts of every kind by SNS."""
 
 from outrider.platforms.base import Capability, Channel, ConfigField, FieldKind, Manifest
 
