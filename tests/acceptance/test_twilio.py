@@ -118,7 +118,7 @@ async def test_what_somebody_writes_comes_in_signed(client: Client, twilio: str,
 
     told = await heard.wait_for_types("message.inbound")
     assert told["message.inbound"]["payload"]["message"]["text"] == "سلام & bye=1"
-    assert told["message.inbound"]["platform_user"]["external_id"] == ADA
+    assert told["message.inbound"]["edges"]["sent_by"]["external_id"] == ADA
 
 
 async def test_a_signature_with_another_token_is_refused(client: Client, twilio: str) -> None:

@@ -70,12 +70,17 @@ def read_form(headers: Mapping[str, str], body: bytes) -> Form:
 
 def _parts(delimiter: bytes, body: bytes) -> Iterator[tuple[str, bytes]]:
     """The headers and the content of each part; what has no headers is none."""
-    for piece in body.split(delimiter, _MOST_FIELDS)[1:]:
-        if piece.startswith(b"--"):
+    # what only begins like the delimiter is content
+    lines = re.compile(re.escape(delimiter) + rb"(--)?[ \t]*(?=\r\n|\Z)")
+    begins: int | None = None
+    for number, line in enumerate(lines.finditer(body)):
+        if begins is not None:
+            head, separator, content = body[begins : line.start()].partition(b"\r\n\r\n")
+            if separator and len(head) <= _MOST_HEADER_BYTES:
+                yield head.decode("utf-8", "replace"), content
+        if line[1] or number > _MOST_FIELDS:
             return
-        head, separator, content = piece.partition(b"\r\n\r\n")
-        if separator and len(head) <= _MOST_HEADER_BYTES:
-            yield head.decode("utf-8", "replace"), content
+        begins = line.end()
 
 
 def _parameter(head: str, name: str) -> str:

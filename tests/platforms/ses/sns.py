@@ -30,16 +30,17 @@ _numbers = itertools.count(1)
 class Rerouted:
     """The HTTP client for which SNS, and nothing else of AWS, is somewhere on this machine."""
 
-    def __init__(self, http: OutgoingHttp, url: str) -> None:
+    def __init__(self, http: OutgoingHttp, url: str, *, authorization: str = "") -> None:
         self._http = http
         self._url = url
+        self._headers = {"authorization": authorization} if authorization else {}
         self.called: list[str] = []
 
     async def request(self, method: str, url: str, **rest: object) -> HttpAnswer | HttpFailure:
         parts = urlsplit(url)
         if (parts.hostname or "").startswith("sns."):
             self.called.append(url)
-            headers = {"host": parts.netloc}
+            headers = {"host": parts.netloc, **self._headers}
             path = f"{parts.path}{'?' if parts.query else ''}{parts.query}"
             return await self._http.request(method, self._url + path, headers=headers, **rest)
         return await self._http.request(method, url, **rest)

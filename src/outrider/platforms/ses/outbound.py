@@ -138,7 +138,7 @@ def _kind(answer: HttpAnswer) -> str:
 def _code_of(kind: str, detail: str) -> FailureCode:
     """The words only choose between codes, never whether it is a failure."""
     said = detail.lower()
-    if kind == "MessageRejected" and "not verified" in said:
+    if kind == "MessageRejected" and ("not verified" in said or "authority to send" in said):
         return FailureCode.ACCOUNT_ERROR
     if "illegal address" in said or "invalid domain name" in said or "final '@domain'" in said:
         return FailureCode.RECIPIENT_NOT_FOUND
