@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from outrider.core.database.pools import Pool
+from outrider.files.storing import store_file
 from outrider.tenancy.applications import create_application
 from tests.clients import Client, Listener
 from tests.tenants import Tenant, actor_of
@@ -53,6 +54,7 @@ async def things_of(client: Client, listener: Listener) -> Things:
     found = await client.data(_FIRST)
     conversation_id = found["platformUsers"]["edges"][0]["node"]["id"]
     follows = await client.data(_FOLLOWS, event=event["id"], about=conversation_id)
+    stored = await store_file(client.server.runtime.files, client.tenant.actor, b"hello", filename="menu.txt")
     ids = {
         "application": str(client.tenant.application_id),
         "connection": connection["id"],
@@ -65,6 +67,7 @@ async def things_of(client: Client, listener: Listener) -> Things:
         "following_event": follows["createEvent"]["id"],
         "failed_message": (await client.send(connection["id"], "+12025550104"))["id"],
         "event_schema": settings["createEventSchema"]["id"],
+        "file": str(stored.id),
         "log": settings["createLog"]["id"],
         "link_code_event": settings["generateLinkCode"]["event"]["id"],
         **await _delivered(client, listener),

@@ -82,10 +82,10 @@ def test_masking_twice_changes_nothing_more(text: str) -> None:
     ],
 )
 def test_masking_takes_time_in_proportion_to_the_text(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     mask_text(text)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_members_with_secret_names_are_masked_at_every_depth() -> None:

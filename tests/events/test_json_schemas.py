@@ -1,6 +1,6 @@
 """Customers' JSON Schemas: what is taken, what is refused, and that none of them can hold the server up."""
 
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import orjson
@@ -200,10 +200,10 @@ def chain(length: int, keyword: str, times: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
 def test_a_schema_whose_check_doubles_with_each_link_is_refused(keyword: str) -> None:
-    began = perf_counter()
+    began = process_time()
 
     assert "too complex" in refusal(chain(40, keyword, 2)).message
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 @pytest.mark.parametrize("schema", [{"$ref": "#"}, {"allOf": [{"$ref": "#"}]}, {"not": {"$ref": "#/not"}}])
@@ -225,10 +225,10 @@ def test_a_schema_that_doubles_with_each_level_takes_flat_payloads_and_refuses_d
     schema = check_schema(twice)
 
     assert checked(schema, nested(4))[0].path == "payload.a.a.a.a"
-    began = perf_counter()
+    began = process_time()
     with pytest.raises(ValidationError, match="too deep"):
         checked(schema, nested(60))
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_many_rules_for_many_values_are_refused_before_they_are_checked() -> None:
@@ -258,35 +258,35 @@ def test_the_largest_payload_that_is_taken_is_checked_soon(rules: dict[str, Any]
     taken = 0
     for exponent in range(18):
         payload = [value] * 2**exponent
-        began = perf_counter()
+        began = process_time()
         try:
             checked(schema, payload)
         except ValidationError as refused:
             assert "too large" in refused.message  # noqa: PT017
             break
         taken = len(payload)
-        assert perf_counter() - began < 2
+        assert process_time() - began < 2
     assert taken >= 8
 
 
 def test_a_payload_that_is_wrong_everywhere_is_answered_soon() -> None:
     payload = ["x"] * 200_000
     schema = check_schema({"items": {"type": "integer"}})
-    began = perf_counter()
+    began = process_time()
 
     found = checked(schema, payload)
 
     assert [one.path for one in found] == ["payload[0]"]
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_a_pattern_runs_in_linear_time() -> None:
     payload = "a" * 500_000 + "!"
     schema = check_schema({"pattern": "^(a+)+$"})
-    began = perf_counter()
+    began = process_time()
 
     assert len(checked(schema, payload)) == 1
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 # --- whatever comes

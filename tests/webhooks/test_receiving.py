@@ -142,7 +142,7 @@ async def test_nothing_is_taken_in_while_its_secrets_cannot_be_opened(
     find = "select sealed_config from accounts where organisation_id = $1"
     change = "update accounts set sealed_config = $2 where organisation_id = $1"
     sealed = await database.fetchval(find, tenant.organisation_id)
-    await database.execute(change, tenant.organisation_id, sealed[:-1] + b"?")
+    await database.execute(change, tenant.organisation_id, sealed[:-1] + bytes([sealed[-1] ^ 1]))
     process.connections.clear()
     body = orjson.dumps({"messages": [message()]})
     headers = {SIGNATURE_HEADER: signature_of("s" * 40, body)}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from graphql import GraphQLObjectType, get_named_type
 
@@ -39,14 +40,16 @@ async def new_world(server: Server, owner: Administrator) -> World:
     application = await owner.data('mutation { createApplication(name: "World") { id } }')
     application_id = application["createApplication"]["id"]
     made = await owner.data(
-        """mutation($a: UUID!) {
+        """mutation($a: UUID!, $guest: String!) {
           key: createApiKey(applicationId: $a, name: "world", scopes: ["*"]) { apiKey { id } }
           account: createAccount(platformName: SMS, provider: "sandbox") { id }
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
-          invitation: inviteMember(email: "world@lighthouse.example", role: VIEWER) { token invitation { id } }
+          invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
         }""",
         a=application_id,
+        # whoever accepts needs an address that no other test has
+        guest=f"guest-{uuid4().hex}@lighthouse.example",
     )
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from outrider.tenancy.organisations import change_tier
+from tests import clients
 from tests.clients import Answered, Client
 from tests.surfaces.developer_graphql.test_managing import CREATE_PERSON
 from tests.things import NOWHERE
@@ -104,6 +105,17 @@ async def test_validation_error(client: Client, query: str, status: int, path: s
     expected: dict[str, Any] = {"code": "VALIDATION_ERROR", "http": {"status": 400}}
     assert got.status == status
     assert extensions_of(got) == (expected if path is None else {**expected, "details": {"path": path}})
+
+
+async def test_platform_error(client: Client) -> None:
+    async with clients.listener() as gone:
+        address = gone.url
+
+    got = await ask(client, "mutation($url: String!) { createFile(url: $url) { id } }", url=address)
+
+    assert got.status == 200
+    assert extensions_of(got)["code"] == "PLATFORM_ERROR"
+    assert extensions_of(got)["http"] == {"status": 502}
 
 
 async def test_rate_limited(client: Client) -> None:

@@ -80,6 +80,17 @@ async def test_an_event_has_all_that_a_read_of_it_has(client: Client) -> None:
     assert edge["node"]["payload"]["message"]["text"] == "line\none \u2028 two"
 
 
+async def test_a_message_with_media_has_a_link_to_its_file(client: Client) -> None:
+    connection = await client.connect("SMS", "sandbox", {})
+
+    async with following(client, filters={"eventType": {"equals": "message.inbound"}}) as feed:
+        await client.knock(connection, {"messages": [{"from": "ada", "image": {}}]})
+        edge = await feed.edge()
+
+    media = edge["node"]["payload"]["message"]["media"]
+    assert media["url"].startswith(f"{client.server.runtime.settings.public_url}/files/{media['id']}?")
+
+
 async def test_only_what_the_filters_let_through_comes(client: Client) -> None:
     async with following(client, filters={"eventType": {"in": ["a", "c"]}}) as feed:
         for event_type in ("a", "b", "c", "b", "a"):

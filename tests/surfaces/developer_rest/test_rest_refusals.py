@@ -282,7 +282,7 @@ async def test_too_many_requests_are_refused_as_documented(rest: Rest) -> None:
     refused = next(one for one in answers if one.status == 429)
     error = refused.json()["error"]
     assert error["code"] == "RATE_LIMITED"
-    assert error["message"] == "Rate limit exceeded."
+    assert error["message"] == "Rate limit exceeded"
     assert error["details"].keys() == {"limit", "reset_at"}
     assert error["details"]["limit"] == 60
     assert refused.headers["retry-after"] == "1"

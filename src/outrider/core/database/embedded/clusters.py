@@ -102,7 +102,7 @@ fsync = on
 full_page_writes = on
 synchronous_commit = on
 
-max_connections = 100
+max_connections = 300
 # A statement over all partitions of all hot tables locks each of them and each of their indexes.
 max_locks_per_transaction = 256
 shared_buffers = {min(max(memory_mb // 8, 128), 1024)}MB
