@@ -1,5 +1,5 @@
-"""Real programs that other people wrote: servers that are started for the tests (Postfix with Dovecot, and Prism), and
-GraphQL clients.
+"""Real programs that other people wrote: servers that are started for the tests (Postfix with Dovecot, Prism, emulate
+and moto), and GraphQL clients.
 
 Workers of one test run share a peer, and a peer that a killed run left behind is taken over: the first user starts
 it, the last one stops it. Who uses it is told by locks on a file, which end with their process.
@@ -14,11 +14,12 @@ import signal
 import smtplib
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,50 @@ def prism_peer(spec: str) -> Generator[PrismPeer]:
 
     with _shared_by_users(f"prism-{spec}", is_up=lambda: _prism_is_up(state), start=start, stop=stop):
         yield PrismPeer(f"http://127.0.0.1:{json.loads(state.read_text())['port']}")
+
+
+@contextmanager
+def emulate_peer(service: str, seed: Mapping[str, object]) -> Generator[str]:
+    """Run one of emulate's services on its seed, for this test alone; gives its address."""
+    folder = _ROOT / ".peers" / "emulate" / "node_modules"
+    node, program = folder / ".bin" / "node", folder / "emulate" / "dist" / "index.js"
+    if not (node.exists() and program.exists()):
+        raise PeerMissing("emulate is not installed (make test installs it where there is npm)")
+    with tempfile.TemporaryDirectory() as place:
+        # what is JSON is YAML
+        (Path(place) / "seed.yaml").write_text(json.dumps(seed))
+        port = _free_port()
+        command = [str(node), str(program), "start", "-s", service, "-p", str(port), "--seed", "seed.yaml"]
+        with _running(command, Path(place), port, "emulate"):
+            yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def moto_peer() -> Generator[str]:
+    """Run moto's server, for this test alone; gives its address."""
+    port = _free_port()
+    program = Path(sys.executable).parent / "moto_server"
+    if not program.exists():
+        raise PeerMissing("moto is not installed")
+    with (
+        tempfile.TemporaryDirectory() as place,
+        _running([str(program), "-H", "127.0.0.1", "-p", str(port)], Path(place), port, "moto"),
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(command: list[str], place: Path, port: int, what: str) -> Generator[None]:
+    with (place / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        _wait_until(lambda: _answers_http(port) or process.poll() is not None, what)
+        if process.poll() is not None:
+            raise PeerMissing(f"{what} ended: {(place / 'log').read_text()[-500:]}")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def graphql_clients() -> Path:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests against real peers need, where this machine allows it, and never fails: a test whose
-# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism, the GraphQL clients and Handlebars need Node
-# and npm, and go to .peers.
+# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism, emulate, the GraphQL clients and Handlebars
+# need Node and npm, and go to .peers.
 set -u
 cd "$(dirname "$0")/.."
 export DEBIAN_FRONTEND=noninteractive
@@ -46,6 +46,12 @@ install_handlebars() {
     [ -e .peers/handlebars/node_modules/handlebars/package.json ] || npm_install .peers/handlebars Handlebars handlebars@4.7.8
 }
 
+install_emulate() {
+    # It needs a newer Node than many machines have, and brings it along.
+    mkdir -p .peers/emulate
+    [ -x .peers/emulate/node_modules/.bin/node ] || npm_install .peers/emulate emulate emulate@0.12.2 node@22.23.3
+}
+
 mkdir -p .peers
 exec 9>.peers/.lock
 flock -w "$LIMIT" 9 || exit 0
@@ -56,6 +62,7 @@ tried=.peers/.tried
 install() {
     install_graphql
     install_handlebars
+    install_emulate
     # How the others are started and what they check against lies there; without it no test could use them.
     [ -d "${OUTRIDER_SHARED:-}" ] || return 0
     install_mail

@@ -146,7 +146,8 @@ def test_every_long_running_task_has_its_row() -> None:
 
 
 def test_every_provider_has_a_page_with_its_config(runtime: Runtime) -> None:
-    assert set(runtime.registry.names()) == {"sandbox", "smtp", "telegram"}, "add the new provider's page"
+    known = {"mailgun", "sandbox", "ses", "smtp", "telegram", "twilio"}
+    assert set(runtime.registry.names()) == known, "add the new provider's page"
     for adapter in runtime.registry.adapters.values():
         _check_config_page(adapter)
 

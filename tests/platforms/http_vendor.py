@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from outrider.platforms.conformance_case import Mood
 
@@ -25,6 +26,8 @@ class Asked:
     def form(self) -> dict[str, object]:
         """The fields, whether they came as JSON or as a form; of files their bytes."""
         kind = self.headers.get("content-type", "")
+        if kind == "application/x-www-form-urlencoded":
+            return dict(self.pairs)
         if not kind.startswith("multipart/"):
             return self.json
         parsed = email.message_from_bytes(
@@ -36,6 +39,11 @@ class Asked:
             else _value(part.get_payload(decode=True))
             for part in parsed.iter_parts()  # type: ignore[attr-defined]
         }
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The fields of an urlencoded form, in their order."""
+        return parse_qsl(self.body.decode(), keep_blank_values=True, strict_parsing=True)
 
     @property
     def json(self) -> dict[str, object]:

@@ -61,11 +61,13 @@ async def test_a_newer_schema_is_refused_and_an_older_one_is_brought_up(empty_ds
         await connection.execute("insert into schema_migrations (number, name) values (9999, 'tomorrow')")
         with pytest.raises(migrating.SchemaMismatch, match="newer"):
             await migrating.check_schema(empty_dsn)
-        last = len(migrating.load_migrations())
+        last = migrating.load_migrations()[-1].number
         await connection.execute("delete from schema_migrations where number >= $1", last)
         with pytest.raises(migrating.SchemaMismatch, match="outrider migrate"):
             await migrating.check_schema(empty_dsn)
-        await connection.execute(_undo(migrating.load_migrations()[-1].sql))
+        undo = _undo(migrating.load_migrations()[-1].sql)
+        if undo:  # else what it changed can be changed again
+            await connection.execute(undo)
         assert await migrating.migrate(empty_dsn) == 1
         await migrating.check_schema(empty_dsn)
     finally:

@@ -1,10 +1,17 @@
 """Bodies that no vendor documents: arbitrary JSON, and known webhooks with something wrong in them."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import cast
+from urllib.parse import parse_qsl, urlencode
 
+import orjson
 from hypothesis import strategies as st
 
+from outrider.platforms.base import InboundRequest, ParsedWebhook
+
+LONGEST_KEY = 300
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 
@@ -14,6 +21,26 @@ def json_values() -> st.SearchStrategy[object]:
     return st.recursive(
         _SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4)
     )
+
+
+def document_of(request: InboundRequest) -> object | None:
+    """What a webhook's body says, JSON or an urlencoded form; None for what is neither."""
+    try:
+        return json.loads(request.body)
+    except ValueError:
+        pass
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return None
+    return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+
+
+def with_document(request: InboundRequest, document: object) -> InboundRequest:
+    """The webhook with another document as its body."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return replace(request, body=json.dumps(document, ensure_ascii=True).encode())
+    members = cast("dict[str, object]", document) if isinstance(document, dict) else {"value": document}
+    pairs = [(name, str(value)) for name, value in members.items()]
+    return replace(request, body=urlencode(pairs, errors="surrogatepass").encode())
 
 
 def distorted(data: st.DataObject, document: object) -> object:
@@ -56,3 +83,18 @@ def spoiled(document: object) -> object:
             return [spoiled(value) for value in cast("list[object]", document)]
         case _:
             return document
+
+
+def is_storable(value: object) -> bool:
+    """Whether PostgreSQL can hold all of it."""
+    try:
+        return "\\u0000" not in orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return False
+
+
+def assert_storable(parsed: ParsedWebhook) -> None:
+    """See that all items can be kept."""
+    for item in parsed.items:
+        assert is_storable(asdict(item))
+        assert item.dedupe_key is None or len(item.dedupe_key) <= LONGEST_KEY

@@ -1,6 +1,6 @@
 """Bodies of `multipart/form-data` as vendors' upload calls want them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
 
@@ -14,14 +14,14 @@ class FilePart:
     content: bytes = field(repr=False)
 
 
-def form_of(fields: Mapping[str, str], files: Mapping[str, FilePart]) -> tuple[str, bytes]:
-    """The form's content type and its bytes."""
+def form_of(fields: Mapping[str, str], files: Iterable[tuple[str, FilePart]]) -> tuple[str, bytes]:
+    """The form's content type and its bytes; files may have a name in common."""
     boundary = f"outrider-{token_hex(16)}"
     parts: list[bytes] = []
     for name, text in fields.items():
         head = f'Content-Disposition: form-data; name="{_quoted(name)}"'
         parts += [_head(boundary, head), text.encode("utf-8", "replace"), b"\r\n"]
-    for name, file in files.items():
+    for name, file in files:
         head = (
             f'Content-Disposition: form-data; name="{_quoted(name)}"; filename="{_quoted(file.filename)}"\r\n'
             f"Content-Type: {file.mime_type}"

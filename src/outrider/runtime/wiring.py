@@ -41,15 +41,20 @@ from outrider.messaging.sending import SANDBOX, SendingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
 from outrider.platforms.host_check import PublicHosts
+from outrider.platforms.mailgun.adapter import MailgunAdapter
 from outrider.platforms.registry import Registry
 from outrider.platforms.sandbox.adapter import SandboxAdapter
+from outrider.platforms.ses.adapter import SesAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
+from outrider.platforms.twilio.adapter import TwilioAdapter
 from outrider.runtime.master_key import check_master_key
 from outrider.templates.directory import TemplateDirectory
 from outrider.templates.rendering import TemplatesContext
+from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
+from outrider.tenancy.callback_addresses import CallbackAddresses
 from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
@@ -134,7 +139,7 @@ async def open_runtime(
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox, registry = _providers(settings, http)
-    connections = ConnectionDirectory(database, sealer, registry)
+    connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
@@ -194,6 +199,7 @@ async def open_runtime(
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
+    schemas = EventSchemaDirectory(database)
     templates = TemplatesContext(tenancy, TemplateDirectory(database))
     _follow(
         listener,
@@ -317,7 +323,20 @@ class _SandboxDoor:
 def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
     sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
-    return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+    return sandbox, Registry.of(
+        [
+            SandboxAdapter(http, sandbox.deliver),
+            MailgunAdapter(http),
+            SesAdapter(http),
+            smtp,
+            TelegramAdapter(http),
+            TwilioAdapter(http),
+        ]
+    )
+
+
+def _callbacks(settings: Settings, sealer: Sealer) -> CallbackAddresses:
+    return CallbackAddresses(settings.public_url, sealer.derived_keys(callback_addresses.PURPOSE))
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:

@@ -45,7 +45,7 @@ async def upload(
         name: value if isinstance(value, str) else write_any(value).decode()
         for name, value in parameters.items()
     }
-    content_type, body = form_of(fields, files)
+    content_type, body = form_of(fields, files.items())
     return await http.request(
         "POST",
         _address(bot, method),
