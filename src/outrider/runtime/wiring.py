@@ -38,6 +38,7 @@ from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SANDBOX, SendingContext
+from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
 from outrider.platforms.host_check import PublicHosts
@@ -102,6 +103,7 @@ class Runtime:
     file_links: FileLinks
     receiving: receiving.ReceivingContext
     poller: Poller | None
+    suppressions: SuppressionContext
 
     async def start(self) -> None:
         """Begin to work."""
@@ -256,6 +258,7 @@ async def open_runtime(
         files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
         file_links=file_links,
         receiving=receiving_context,
+        suppressions=SuppressionContext(appender, registry, ids, database.system),
         poller=Poller(receiving_context) if role != "api" else None,
     )
     await runtime.start()
