@@ -44,6 +44,8 @@ NAMES: Final = {
     "PlatformUser.events.filters.hasEdge.targetNodeId.equals": "conversation",
     "PlatformUser.events.filters.originEventId.equals": "event",
     "file.id": "file",
+    "suppression.id": "suppression",
+    "removeSuppression.id": "suppression",
     "sendMessage.platformConnectionId": "connection",
     "sendMessage.fileIds": "file",
     "sendMessage.replyToEventId": "inbound_message",
