@@ -32,7 +32,6 @@ _TABLES: Final[Mapping[str, str]] = {
     "logs": _BY_APPLICATION,
     "files": _BY_APPLICATION,
     "suppressions": _BY_APPLICATION,
-    "message_parts": _BY_APPLICATION,
     "applications": "{alias}.id = $1 and {alias}.organisation_id = {organisation}",
     "accounts": "{alias}.organisation_id = {organisation}",
 }
