@@ -6,6 +6,7 @@ equal.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -29,6 +30,7 @@ from outrider.webhooks.receiving import take_in
 _AT_ONCE: Final = 8
 _CLAIM_SECONDS: Final = POLL_SECONDS + 60.0
 _LONGEST_WAIT: Final = 900.0
+_PUT_OFF_SECONDS: Final = 10.0
 _UNPOLLED_SECONDS: Final = 300.0
 _NO_HEADERS: Final = "{}"
 _DETAIL_CHARACTERS: Final = 500
@@ -92,8 +94,15 @@ class Poller:
     async def _poll(self, claimed: ClaimedPoll) -> None:
         try:
             await poll_connection(self.context, claimed)
+        except asyncio.CancelledError:
+            # whoever is next need not wait until the claim runs out
+            with contextlib.suppress(Unavailable, *DATABASE_FAULTS):
+                await _end(self.context, claimed, 0.0, None)
+            raise
         except (Unavailable, *DATABASE_FAULTS) as fault:
-            # the claim runs out by itself
+            # where this cannot be written either, the claim runs out by itself
+            with contextlib.suppress(Unavailable, *DATABASE_FAULTS):
+                await _end(self.context, claimed, _PUT_OFF_SECONDS, "what came could not be stored now")
             log.warning(
                 "connection.not_polled",
                 outcome="failed",
