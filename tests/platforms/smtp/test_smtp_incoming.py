@@ -44,7 +44,7 @@ def _report(fields: Iterable[str], *, to: str | None = None, preamble: str = "")
     status = "\n".join(fields)
     return f"""Return-Path: <>
 From: Mail Delivery System <MAILER-DAEMON@mx.example.net>
-To: {to or _path()}
+To: {_path() if to is None else to}
 Subject: Undelivered Mail
 Auto-Submitted: auto-replied
 MIME-Version: 1.0
