@@ -93,6 +93,18 @@ async def test_secrets_that_no_key_opens_are_told(shell: Shell, is_key_there: bo
     assert (shell.data_dir / "master.key").exists() is is_key_there
 
 
+async def test_a_folder_of_files_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shell = Shell(tmp_path / "data")
+
+    bad = await shell.run("doctor", FILES_DIR=str(tmp_path / "file" / "files"))
+    good = await shell.run("doctor", FILES_DIR=str(tmp_path), FILES_SHARED="1")
+
+    assert [one.status for one in (bad, good)] == [1, 0]
+    assert [states(one)["files"] for one in (bad, good)] == ["FAIL", "ok"]
+    assert "said to be shared" in good.out
+
+
 async def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
     finished = await Shell(tmp_path, "postgresql://nobody@127.0.0.1:1/nothing").run("doctor")
 

@@ -22,6 +22,8 @@ TRUSTED = (ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("::1/
         ("::ffff:203.0.113.9", None, "203.0.113.9"),
         ("127.0.0.1", None, "127.0.0.1"),
         ("127.0.0.1", " , ", "127.0.0.1"),
+        ("127.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+        ("127.0.0.1", "[2001:db8:1:2:3:4:5:6]:4711", "2001:db8:1:2::/64"),
         ("127.0.0.1", "unknown", "unknown"),
         ("127.0.0.1", "x" * 5_000, "unknown"),
         (None, "198.51.100.1", "unknown"),
@@ -32,3 +34,9 @@ def test_the_last_hop_that_is_not_ours_counts(peer: str | None, forwarded: str |
     scope = {"client": None if peer is None else (peer, 4711), "headers": headers}
 
     assert client_address(scope, TRUSTED) == address
+
+
+def test_a_proxy_that_adds_a_line_is_believed_and_the_line_above_is_not() -> None:
+    told = [(b"x-forwarded-for", b"1.1.1.1"), (b"x-forwarded-for", b"198.51.100.1, 10.0.0.7")]
+
+    assert client_address({"client": ("127.0.0.1", 4711), "headers": told}, TRUSTED) == "198.51.100.1"

@@ -8,9 +8,9 @@ import pytest
 
 from outrider.core.errors import Forbidden, NotFound, ResourceExists, ValidationError
 from outrider.identity.merging import merge_users
-from outrider.identity.platform_users import create_platform_user, get_platform_user
+from outrider.identity.platform_users import create_platform_user, get_platform_user, update_platform_user
 from outrider.identity.users import create_user, get_user, update_user
-from outrider.identity.values import NewPlatformUser
+from outrider.identity.values import NewPlatformUser, PlatformUserChanges
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.runtime.wiring import Runtime
@@ -190,6 +190,54 @@ async def test_a_platform_user_that_cannot_be_is_refused(town: Town, change: dic
     assert await town.count() == before
 
 
+async def test_a_platform_user_is_changed_and_told_once(town: Town) -> None:
+    context, actor = town.runtime.identity, town.tenant.actor
+    person = await town.person("ada")
+    picture = PlatformUserChanges(profile_picture_url="https://example.com/ada.png")
+
+    for _ in range(2):
+        changed = await update_platform_user(context, actor, person.id, picture)
+    named = await update_platform_user(context, actor, person.id, PlatformUserChanges(name=" Ada "))
+    bare = await update_platform_user(
+        context, actor, person.id, PlatformUserChanges(profile_picture_url=None)
+    )
+
+    assert changed == replace(person, profile_picture_url="https://example.com/ada.png")
+    assert named == replace(changed, name="Ada")
+    assert bare == replace(named, profile_picture_url=None)
+    assert await get_platform_user(context, actor, person.id) == bare
+    told = await town.events("system.platform_user.updated")
+    assert [(one["payload"]["name"], one["payload"]["profile_picture_url"]) for one in told] == [
+        (person.name, "https://example.com/ada.png"), ("Ada", "https://example.com/ada.png"), ("Ada", None)
+    ]  # fmt: skip
+    assert told[0]["edges"] == [f"platform_user {person.id}", f"user {person.user_id}"]
+
+
+async def test_who_may_not_be_changed_is_left_alone(town: Town, runtime: Runtime) -> None:
+    stranger = await new_tenant(runtime.tenancy)
+    person = await town.person("ada")
+    entry = await town.runtime.connections.get(town.tenant.application_id, town.here)
+    assert entry is not None
+    named, before = PlatformUserChanges(name="Eve"), await town.count()
+
+    for missing in (person.id, uuid4()):
+        with pytest.raises(NotFound):
+            await update_platform_user(runtime.identity, stranger.actor, missing, named)
+    with pytest.raises(ValidationError):
+        await update_platform_user(
+            runtime.identity, town.tenant.actor, entry.system_user.platform_user_id, named
+        )
+    for wrong in (
+        PlatformUserChanges(name="\0"),
+        PlatformUserChanges(profile_picture_url="javascript:alert(1)"),
+    ):
+        with pytest.raises(ValidationError):
+            await update_platform_user(runtime.identity, town.tenant.actor, person.id, wrong)
+
+    assert await town.count() == before
+    assert await get_platform_user(runtime.identity, town.tenant.actor, person.id) == person
+
+
 async def test_a_platform_user_of_an_unknown_user_is_refused(town: Town) -> None:
     with pytest.raises(NotFound) as refusal:
         await town.person("ada", user_id=uuid4())
@@ -211,6 +259,8 @@ async def test_each_operation_needs_its_scope(town: Town) -> None:
             await create_platform_user(
                 town.runtime.identity, one, NewPlatformUser(connection_id=town.here, external_id="eve")
             )
+        with pytest.raises(Forbidden):
+            await update_platform_user(town.runtime.identity, one, user.id, PlatformUserChanges())
     with pytest.raises(Forbidden):
         await get_user(town.runtime.identity, actor, user.id)
     assert (await get_user(town.runtime.identity, reader, user.id)).name == "Ada"

@@ -74,6 +74,7 @@ async def _checks(settings: Settings) -> AsyncGenerator[Check]:
     yield _settings()
     yield _data_dir(settings)
     yield _disk(settings)
+    yield _files(settings)
     yield _master_key(settings)
     if settings.database_url is None and not _is_there(settings.data_dir / "postgres"):
         yield Check("warn", "database", "none yet; `outrider serve` makes one on its first start")
@@ -114,6 +115,21 @@ def _disk(settings: Settings) -> Check:
     least = least_free_bytes(space)
     detail = f"{space.free / 1e9:.1f} GB free, new messages are refused below {least / 1e9:.1f} GB"
     return Check("ok" if space.free >= least else "FAIL", "disk", detail)
+
+
+def _files(settings: Settings) -> Check:
+    folder, name = settings.files_dir, "files"
+    if not _is_there(folder):
+        if would_be_made(folder):
+            return Check("ok", name, f"{folder} is not there yet; the first file makes it")
+        return Check("FAIL", name, f"{folder} is not there, and this user cannot make it")
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return Check("FAIL", name, f"{folder} cannot be read and written by this user")
+    space = measure(folder)
+    if space.free < least_free_bytes(space):
+        return Check("FAIL", name, f"{folder} has {space.free / 1e9:.1f} GB free, too little for new files")
+    shared = "said to be shared by all servers" if settings.files_shared else "of this server alone"
+    return Check("ok", name, f"{folder}, {shared}; {space.free / 1e9:.1f} GB free")
 
 
 def _master_key(settings: Settings) -> Check:

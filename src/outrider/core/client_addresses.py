@@ -1,22 +1,38 @@
 """Where a request came from: the peer, or what a trusted proxy in front says of it."""
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
-from outrider.core.asgi import Scope, header
+from outrider.core.asgi import Scope
 
 Networks = Sequence[IPv4Network | IPv6Network]
+_FORWARDED: Final = b"x-forwarded-for"
+# Some proxies write the port, too: `198.51.100.1:4711`, `[2001:db8::1]:4711`.
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?|([0-9.]{7,15}):\d{1,5}")
 
 
 def client_address(scope: Scope, trusted: Networks) -> str:
     """Name who sent a request; of IPv6 the network, since one household has all of it."""
     client = scope.get("client")
-    told = (header(scope, b"x-forwarded-for") or b"").decode("latin-1").split(",")
-    hops = [hop.strip() for hop in told if hop.strip()]
     address = str(client[0]) if client else ""
+    hops = _told_hops(scope)
     while hops and _is_trusted(address, trusted):
         address = hops.pop()
     return _grouped(address)
+
+
+def _told_hops(scope: Scope) -> list[str]:
+    """Every hop that is told of, the nearest last: a proxy may add a line of its own below that of its client."""
+    lines = [bytes(value).decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED]
+    hops = [hop.strip() for hop in ",".join(lines).split(",") if hop.strip()]
+    return [_without_port(hop) for hop in hops]
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return hop if found is None else found[1] or found[2]
 
 
 def _is_trusted(address: str, trusted: Networks) -> bool:

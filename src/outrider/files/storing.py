@@ -1,8 +1,6 @@
 """Files of a customer's own: their content is on disk, durably, before the row that names it is committed."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -14,6 +12,7 @@ from outrider.core.errors import NotFound, PayloadTooLarge, PlatformError, Unava
 from outrider.core.ids import IdClock
 from outrider.core.outgoing import FailureKind, HttpAnswer, HttpFailure, OutgoingHttp
 from outrider.core.storable import storable_text
+from outrider.core.turns import Turns
 from outrider.events.appending import Appender
 from outrider.events.values import Append, NewFile
 from outrider.files import queries
@@ -24,8 +23,9 @@ from outrider.platforms.base import LARGEST_FILE
 from outrider.tenancy.actors import Actor, Scope
 
 _FETCH_SECONDS = 30.0
-# Contents are in memory while they come: not many at once.
+# Contents are in memory while they come, as slowly as the other side likes: not many at once.
 _FETCHES_AT_ONCE = 16
+_FETCHES_AT_ONCE_EACH = 4
 _TURN_SECONDS = 5.0
 _LONGEST_GIVEN_NAME = 1_000
 _LONGEST_URL = 4_096
@@ -41,7 +41,9 @@ class FilesContext:
     pool: Pool
     http: OutgoingHttp
     has_disk_space: Callable[[], bool]
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_FETCHES_AT_ONCE))
+    turns: Turns = field(
+        default_factory=lambda: Turns(_FETCHES_AT_ONCE, _FETCHES_AT_ONCE_EACH, _TURN_SECONDS)
+    )
 
 
 async def store_file(
@@ -77,7 +79,9 @@ async def create_file_from_url(
     if mime_type is not None:
         checked_mime_type(mime_type, "")
     _check_room(context)
-    async with _turn(context):
+    async with context.turns.taken(
+        actor.organisation_id, "Too many files are being fetched at once; try again."
+    ):
         answer = await _fetched(context, url)
     told = answer.headers.get("Content-Type")
     name = safe_filename(filename or _name_in(url))
@@ -153,19 +157,6 @@ def _check_given(filename: str | None, mime_type: str | None) -> None:
 def _check_room(context: FilesContext) -> None:
     if not (context.has_disk_space() and context.storage.has_room()):
         raise Unavailable("The disk is nearly full; nothing new is accepted.")
-
-
-@asynccontextmanager
-async def _turn(context: FilesContext) -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout(_TURN_SECONDS):
-            await context.turns.acquire()
-    except TimeoutError:
-        raise Unavailable("Too many files are being fetched at once; try again.") from None
-    try:
-        yield
-    finally:
-        context.turns.release()
 
 
 async def _fetched(context: FilesContext, url: str) -> HttpAnswer:

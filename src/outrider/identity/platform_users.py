@@ -1,8 +1,11 @@
 """Platform users by hand: the same ids as if the person had written first."""
 
+from dataclasses import replace
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 from uuid import UUID
+
+from msgspec import UNSET
 
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Connection
@@ -14,13 +17,14 @@ from outrider.events.values import Append
 from outrider.identity import facts, queries
 from outrider.identity.committing import Change, IdentityContext, commit
 from outrider.identity.users import require_person
-from outrider.identity.values import NewPlatformUser, PlatformUser
+from outrider.identity.values import NewPlatformUser, PlatformUser, PlatformUserChanges
 from outrider.tenancy.actors import Actor, Scope
 from outrider.tenancy.connection_directory import ConnectionEntry
 from outrider.tenancy.derived_ids import platform_user_id, user_id
 from outrider.tenancy.naming import checked_name
 
 CREATED: Final = "system.platform_user.created"
+UPDATED: Final = "system.platform_user.updated"
 _LONGEST_URL: Final = 2_000
 
 
@@ -62,9 +66,38 @@ async def create_platform_user(context: IdentityContext, actor: Actor, new: NewP
                 external_id=external_id,
                 platform_connection_id=str(entry.connection_id),
             )
-        return Change(person, _told(context, actor, event_id, person))
+        return Change(person, _told(context, actor, event_id, CREATED, person))
 
     return (await commit(context, actor.application_id, {CREATED}, work)).result
+
+
+async def update_platform_user(
+    context: IdentityContext, actor: Actor, person_id: UUID, changes: PlatformUserChanges
+) -> PlatformUser:
+    """Give a platform user another name or picture, or none; what it is on its platform stays."""
+    actor.require(Scope.USERS_WRITE)
+    name, picture = changes.name, changes.profile_picture_url
+    if isinstance(name, str):
+        name = checked_name(name)
+    if isinstance(picture, str):
+        picture = _checked_url(picture)
+
+    async def work(connection: Connection) -> Change[PlatformUser]:
+        person = await queries.lock_platform_user(connection, actor.application_id, person_id)
+        if person is None:
+            refuse_missing_person(person_id)
+        await require_person(connection, actor.application_id, person.user_id, path="id")
+        updated = replace(
+            person,
+            name=person.name if name is UNSET else name,
+            profile_picture_url=person.profile_picture_url if picture is UNSET else picture,
+        )
+        if updated == person:
+            return Change(person)
+        await queries.update_platform_user(connection, actor.application_id, updated)
+        return Change(updated, _told(context, actor, context.ids.new(), UPDATED, updated))
+
+    return (await commit(context, actor.application_id, {UPDATED}, work)).result
 
 
 async def get_platform_user(context: IdentityContext, actor: Actor, person_id: UUID) -> PlatformUser:
@@ -111,7 +144,9 @@ def _checked_url(url: str) -> str:
     return url
 
 
-def _told(context: IdentityContext, actor: Actor, event_id: UUID, person: PlatformUser) -> Append:
+def _told(
+    context: IdentityContext, actor: Actor, event_id: UUID, event_type: str, person: PlatformUser
+) -> Append:
     payload = {
         "platform_user_id": person.id,
         "user_id": person.user_id,
@@ -122,4 +157,4 @@ def _told(context: IdentityContext, actor: Actor, event_id: UUID, person: Platfo
         "by": actor.told_as,
     }
     edges = [facts.edge_to("platform_user", person), EdgeView("user", "user", person.user_id)]
-    return facts.single(context.ids, actor.application_id, event_id, CREATED, payload, edges=edges)
+    return facts.single(context.ids, actor.application_id, event_id, event_type, payload, edges=edges)

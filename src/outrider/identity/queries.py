@@ -43,10 +43,15 @@ SELECT_PLATFORM_USER = """
 select id, user_id, connection_id, external_id, name, profile_picture_url, created_at from platform_users
 where application_id = $1 and id = $2
 """
+# The append knows no lock on people, and may be about to give them a name.
+LOCK_PLATFORM_USER = f"{SELECT_PLATFORM_USER} for update"
 INSERT_PLATFORM_USER = """
 insert into platform_users (application_id, id, user_id, connection_id, external_id, name, profile_picture_url,
   created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning id
+"""
+UPDATE_PLATFORM_USER = """
+update platform_users set name = $3, profile_picture_url = $4 where application_id = $1 and id = $2
 """
 MOVE_PLATFORM_USERS = """
 update platform_users set user_id = $3 where application_id = $1 and user_id = $2 returning id
@@ -163,6 +168,26 @@ async def select_platform_user(
 ) -> PlatformUser | None:
     row = await connection.fetchrow(SELECT_PLATFORM_USER, application_id, platform_user_id)
     return PlatformUser(**row) if row else None
+
+
+async def lock_platform_user(
+    connection: Connection, application_id: UUID, platform_user_id: UUID
+) -> PlatformUser | None:
+    """Find a platform user and hold it until this transaction ends."""
+    row = await connection.fetchrow(LOCK_PLATFORM_USER, application_id, platform_user_id)
+    return PlatformUser(**row) if row else None
+
+
+async def update_platform_user(
+    connection: Connection, application_id: UUID, platform_user: PlatformUser
+) -> None:
+    await connection.execute(
+        UPDATE_PLATFORM_USER,
+        application_id,
+        platform_user.id,
+        platform_user.name,
+        platform_user.profile_picture_url,
+    )
 
 
 async def insert_platform_user(

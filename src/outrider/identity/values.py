@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -37,6 +39,14 @@ class NewPlatformUser:
     user_id: UUID | None = None
     name: str | None = None
     profile_picture_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformUserChanges:
+    """What to change of a platform user: what is not set stays, None removes."""
+
+    name: str | UnsetType | None = UNSET
+    profile_picture_url: str | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from outrider.identity import users
 from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
 from outrider.identity.merging import merge_users
-from outrider.identity.platform_users import create_platform_user
+from outrider.identity.platform_users import create_platform_user, update_platform_user
 from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
@@ -126,6 +126,7 @@ def _operations(runtime: Runtime) -> Operations:
         create_user=partial(users.create_user, identity),
         update_user=partial(users.update_user, identity),
         create_platform_user=partial(create_platform_user, identity),
+        update_platform_user=partial(update_platform_user, identity),
         merge_users=partial(merge_users, identity),
         generate_link_code=partial(generate_link_code, identity),
         activate_link_code=partial(activate_link_code, identity),

@@ -115,3 +115,13 @@ async def test_a_member_is_limited_as_a_key_is(server: Server, owner: Administra
     refused = next(answered for answered in answers if answered.status == 429)
     assert error_of(refused)["code"] == "RATE_LIMITED"
     assert (await owner.post("{ me { id } }")).status == 200
+
+
+async def test_also_what_names_a_wrong_application_is_counted(server: Server, owner: Administrator) -> None:
+    await change_tier(server.runtime.tenancy, owner.tenant.organisation_id, "pro")
+    member = await new_administrator(server, tenant=owner.tenant)
+
+    answers = [await ask(member, APPLICATION, **{HEADER: one}) for one in ("", "no id at all")]
+
+    assert [error_of(answered)["code"] for answered in answers] == ["APP_ID_REQUIRED", "FORBIDDEN"]
+    assert [answered.headers["x-ratelimit-remaining"] for answered in answers] == ["599", "598"]

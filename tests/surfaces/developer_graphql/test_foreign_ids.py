@@ -66,6 +66,7 @@ NAMES: Final = {
     "updateUser.id": "user",
     "createPlatformUser.platformConnectionId": "connection",
     "createPlatformUser.userId": "user",
+    "updatePlatformUser.id": "platform_user",
     "mergeUsers.sourceUserId": "user",
     "mergeUsers.targetUserId": "user",
     "generateLinkCode.platformUserId": "platform_user",

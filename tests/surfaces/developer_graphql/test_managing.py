@@ -91,6 +91,22 @@ async def test_platform_users_are_created_once(client: Client) -> None:
     }
 
 
+async def test_a_platform_user_is_changed_in_what_is_said(client: Client) -> None:
+    connection = await client.connect("SMS", "sandbox", {})
+    ann = await person(client, connection, "+14155551234")
+    change = """mutation($id: UUID!, $name: String, $picture: String) {
+      updatePlatformUser(id: $id, name: $name, profilePictureUrl: $picture) {
+        id name profilePictureUrl user { id } } }"""
+
+    shown = await client.data(change, id=ann["id"], picture="https://example.com/ann.png")
+    bare = await client.data(change, id=ann["id"], name=None)
+
+    kept = {"id": ann["id"], "user": {"id": ann["user"]["id"]}}
+    picture = {"profilePictureUrl": "https://example.com/ann.png"}
+    assert shown["updatePlatformUser"] == {**kept, **picture, "name": "Ann"}
+    assert bare["updatePlatformUser"] == {**kept, **picture, "name": None}
+
+
 async def test_merged_users_answer_as_one(client: Client) -> None:
     connection = await client.connect("SMS", "sandbox", {})
     old, kept = [await person(client, connection, f"+1415555000{number}") for number in range(2)]

@@ -36,10 +36,11 @@ async def test_what_is_not_there_is_not_found(rest: Rest, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/events", "GET, POST"),
-        ("DELETE", f"/events/{MISSING}", "GET"),
+        ("PUT", "/events", "GET, HEAD, POST"),
+        ("DELETE", f"/events/{MISSING}", "GET, HEAD"),
         ("GET", "/users/merge", "POST"),
-        ("POST", "/openapi.json", "GET"),
+        ("HEAD", "/users/merge", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ],
 )
 async def test_other_methods_are_refused_with_those_that_are_taken(
@@ -49,7 +50,7 @@ async def test_other_methods_are_refused_with_those_that_are_taken(
 
     assert answered.status == 405
     assert answered.headers["allow"] == allowed
-    assert answered.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+    assert method == "HEAD" or answered.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,7 @@ async def test_a_body_where_there_is_none_is_refused(rest: Rest) -> None:
         ({"target_node_id": "x"}, "target_node_id"),
         ({"event_type": "a\0"}, "event_type"),
         ({"status": "sent"}, "status"),
+        ({"total_count": "yes"}, "total_count"),
         ({"eventType": "x"}, "query"),
     ],
 )
@@ -264,11 +266,12 @@ async def test_every_answer_to_a_key_tells_its_limit(rest: Rest) -> None:
         await limited.call("POST", "/events", b"x", headers={"content-type": "text/plain"}),
         await limited.call("GET", f"/events/{MISSING}"),
         await limited.call("POST", "/users", {}),
+        await limited.call("GET", "/events", headers={"x-outeract-app-id": MISSING}),
     ]
 
-    assert [one.status for one in answers] == [200, 404, 405, 400, 415, 404, 201]
+    assert [one.status for one in answers] == [200, 404, 405, 400, 415, 404, 201, 403]
     assert [int(one.headers["x-ratelimit-remaining"]) for one in answers] == [
-        599, 598, 597, 596, 595, 594, 593
+        599, 598, 597, 596, 595, 594, 593, 592
     ]  # fmt: skip
     assert {one.headers["x-ratelimit-limit"] for one in answers} == {"600"}
     assert all("x-ratelimit-reset" in one.headers for one in answers)
@@ -346,6 +349,8 @@ async def test_the_description_is_for_everybody(rest: Rest) -> None:
             b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\na\r\n'
             b'--x\r\nContent-Disposition: form-data; name="mime_type"\r\n\r\nnone\r\n--x--'
         ),
+        b"--x\r\nContent-Disposition: form-data; name=file; filename*=a\x00b''c\r\n\r\na\r\n--x--",
+        b"--x\r\nContent-Disposition: form-data; name=file; filename*=idna''%ff\r\n\r\na\r\n--x--",
     ],
 )
 async def test_a_bad_form_is_refused(rest: Rest, body: bytes) -> None:

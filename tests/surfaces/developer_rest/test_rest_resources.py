@@ -6,6 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from outrider.surfaces.developer_rest.parameters import COUNT
+from outrider.surfaces.developer_rest.table import ROUTES
 from tests.clients import listener
 from tests.surfaces.developer_rest.rest import MISSING, Rest
 
@@ -254,6 +256,21 @@ async def test_users_are_created_named_and_merged(rest: Rest) -> None:
     assert (await rest.patch(f"/users/{ada['id']}", {"name": None}))["name"] is None
 
 
+async def test_a_platform_user_is_changed_in_what_the_body_says(rest: Rest) -> None:
+    address = {"platform_connection_id": await rest.connect(), "external_id": "+14155551234"}
+    person = await rest.post("/platform-users", address | {"name": "Ada"})
+    picture = "https://example.com/ada.png"
+
+    shown = await rest.patch(f"/platform-users/{person['id']}", {"profile_picture_url": picture})
+    bare = await rest.patch(f"/platform-users/{person['id']}", {"name": None})
+    error = await rest.refused("PATCH", f"/platform-users/{person['id']}", {"name": " "}, status=400)
+
+    assert shown == {**person, "profile_picture_url": picture}
+    assert bare == {**shown, "name": None}
+    assert error["details"] == {"path": "name"}
+    assert await rest.get(f"/platform-users/{person['id']}") == bare
+
+
 async def test_an_update_of_a_user_must_say_the_name(rest: Rest) -> None:
     ada = await rest.post("/users", {"name": "Ada"})
 
@@ -449,3 +466,58 @@ async def delivered(rest: Rest, delivery_id: str) -> Any:
         while (found := await rest.get(f"/webhook-deliveries/{delivery_id}"))["state"] != "succeeded":
             await asyncio.sleep(0.02)
         return found
+
+
+@pytest.mark.parametrize("path", ["/events", f"/events/{MISSING}", "/openapi.json"])
+async def test_head_is_answered_as_get_without_the_body(rest: Rest, path: str) -> None:
+    got, head = [await rest.call(method, path) for method in ("GET", "HEAD")]
+
+    assert head.status == got.status
+    assert head.body == b""
+    named = ("content-type", "content-length")
+    assert [head.headers[name] for name in named] == [got.headers[name] for name in named]
+    assert head.headers.keys() == got.headers.keys()
+
+
+async def test_a_list_is_counted_if_that_is_asked_for(rest: Rest) -> None:
+    for number in range(3):
+        await rest.post("/events", {"event_type": "seen" if number else "heard", "payload": {}})
+
+    plain = await rest.get("/events", limit=1)
+    uncounted = await rest.get("/events", limit=1, total_count="false")
+    counted = await rest.get("/events", limit=1, total_count="true", event_type="seen")
+
+    assert plain == uncounted
+    assert plain.keys() == {"data", "next_cursor", "has_more"}
+    assert (counted["total_count"], counted["total_count_exact"]) == (2, True)
+    assert len(counted["data"]) == 1
+
+
+async def test_every_list_with_pages_can_be_counted(rest: Rest) -> None:
+    paths = [one.path for one in ROUTES if any(parameter is COUNT for parameter in one.parameters)]
+
+    found = [await rest.get(path.removeprefix("/v1"), total_count="true") for path in paths]
+
+    assert len(paths) == 8
+    assert all(type(one["total_count"]) is int and one["total_count_exact"] is True for one in found)
+
+
+async def test_conversations_deliveries_and_logs_are_filtered_by_their_times_and_words(rest: Rest) -> None:
+    connection = await rest.client.connect("SMS", "sandbox", {})
+    first = {"messages": [{"id": "first", "from": "+14150000001", "text": "Hi"}]}
+    assert (await rest.client.knock(connection, first)).status == 200
+    await rest.post("/logs", {"message": "Looked the order up."})
+    async with listener() as heard:
+        subscription_id = await rest.client.subscribe(heard.url, "never.matched")
+        await rest.post(f"/webhook-subscriptions/{subscription_id}/test", status=200)
+    past, future = "2001-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+
+    async def found(path: str, **parameters: object) -> int:
+        return len((await rest.get(path, **parameters))["data"])
+
+    assert await found("/conversations", last_message_after=past, last_message_before=future) == 1
+    assert await found("/conversations", last_message_after=future) == 0
+    assert await found("/webhook-deliveries", created_after=past, created_before=future) == 1
+    assert await found("/webhook-deliveries", created_before=past) == 0
+    assert await found("/logs", message_contains="the order", created_after=past) == 1
+    assert await found("/logs", message_contains="the door") == 0

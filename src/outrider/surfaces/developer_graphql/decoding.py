@@ -13,7 +13,7 @@ from outrider.events.creating import EdgeRequest, NewCustomEvent
 from outrider.events.logs.creating import NewLog
 from outrider.events.schemas import EventSchemaChange, NewEventSchema
 from outrider.events.values import NodeType
-from outrider.identity.values import NewPlatformUser
+from outrider.identity.values import NewPlatformUser, PlatformUserChanges
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
 from outrider.surfaces.developer_graphql.documents import Variables
@@ -26,7 +26,7 @@ from outrider.webhooks.managing import SubscriptionChanges
 from outrider.webhooks.subscriptions import NewSubscription
 
 Arguments = Mapping[str, Any]
-"""The arguments of one field, by name; None and absent mean the same."""
+"""The arguments of one field, by name; None and absent mean the same, where nothing else is said."""
 
 
 def arguments_of(selected: Selected, definition: GraphQLField) -> Callable[[Variables], Arguments]:
@@ -44,8 +44,10 @@ def arguments_of(selected: Selected, definition: GraphQLField) -> Callable[[Vari
         node, default = written.get(name), default_of(argument)
         if isinstance(node, VariableNode):
             variable.append((name, node.name.value, default, argument_kind(argument).is_required))
-        else:
-            constant[name] = default if node is None else _plain(argument_kind(argument).literal(node), name)
+        elif node is not None:
+            constant[name] = _plain(argument_kind(argument).literal(node), name)
+        elif default is not None:
+            constant[name] = default
     return lambda variables: _read(constant, variable, variables.coerced)
 
 
@@ -54,6 +56,8 @@ def _read(
 ) -> Arguments:
     found = constant.copy()
     for name, source, default, is_required in variable:
+        if source not in coerced and default is None and not is_required:
+            continue
         value = coerced.get(source, default)
         if value is None and is_required:
             raise ValidationError(f"{name} must not be null.", path=name)
@@ -183,6 +187,13 @@ def new_platform_user(arguments: Arguments) -> NewPlatformUser:
         user_id=arguments.get("userId"),
         name=arguments.get("name"),
         profile_picture_url=arguments.get("profilePictureUrl"),
+    )
+
+
+def platform_user_changes(arguments: Arguments) -> PlatformUserChanges:
+    """Read the arguments of `updatePlatformUser`: what is left out stays, null removes."""
+    return PlatformUserChanges(
+        name=arguments.get("name", UNSET), profile_picture_url=arguments.get("profilePictureUrl", UNSET)
     )
 
 

@@ -7,7 +7,7 @@ subscription is answered by a stream of events, and so is anything asked by who 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -19,7 +19,7 @@ from outrider.core.metrics import Metrics
 from outrider.events.heads import LogHeads
 from outrider.surfaces import graphql_answers as answers
 from outrider.surfaces import graphql_errors as errors
-from outrider.surfaces.developer_access import AppIdRequired, DeveloperAccess
+from outrider.surfaces.developer_access import AppIdRequired, Caller, DeveloperAccess
 from outrider.surfaces.developer_graphql import playground, streams
 from outrider.surfaces.developer_graphql.documents import Documents, Operation, Variables
 from outrider.surfaces.developer_graphql.feeding import Client, Feed, FeedContext, place_of
@@ -40,29 +40,28 @@ from outrider.surfaces.graphql_answers import JSON, OWN_STATUS, Answer, is_json
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.surfaces.graphql_requests import MOST_BYTES, parse_address, parse_request
 from outrider.tenancy.actors import Actor
-from outrider.tenancy.rate_limits import Headers, RateExceeded
+from outrider.tenancy.rate_limits import Headers
 
 _HTML: Final = b"text/html; charset=utf-8"
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """A request with what becomes known of it while it is answered; `limits` tells the key how it stands."""
+    """A request with what becomes known of it while it is answered."""
 
     scope: Scope
     receive: Receive
     send: Send
     request_id: bytes
     is_streamed: bool
-    actor: Actor | None = None
     operation: str | None = None
-    limits: Headers = ()
+    caller: Caller = field(default_factory=Caller)
     events: int | None = None
 
     @property
     def headers(self) -> Headers:
         """What every answer to it says."""
-        return ((b"x-request-id", self.request_id), *self.limits)
+        return ((b"x-request-id", self.request_id), *self.caller.limits)
 
 
 class DeveloperGraphql:
@@ -123,9 +122,7 @@ class DeveloperGraphql:
             outcome=answer.outcome,
             request_id=exchange.request_id.decode(),
             operation=exchange.operation,
-            application_id=exchange.actor.application_id if exchange.actor else None,
-            api_key_id=exchange.actor.key_id if exchange.actor and not exchange.actor.is_member else None,
-            member_id=exchange.actor.key_id if exchange.actor and exchange.actor.is_member else None,
+            **exchange.caller.logged,
             status=answer.status,
             code=answer.code,
             reason=answer.reason,
@@ -138,15 +135,14 @@ class DeveloperGraphql:
         try:
             if not _is_readable(scope) and header(scope, b"authorization") is None:
                 return _not_posted(scope)
-            exchange.actor = await self._access.recognise(scope)
-            await self._count(exchange, exchange.actor)
+            actor = await self._access.admit(scope, exchange.caller)
             if (not_taken := _not_taken(scope)) is not None:
                 return not_taken
             body = await read_body(scope, exchange.receive, limit=MOST_BYTES)
         except AppError as problem:
             return answers.failed(problem, _status_of(problem))
         try:
-            return await self._carry_out(exchange, exchange.actor, body)
+            return await self._carry_out(exchange, actor, body)
         except RequestRefused as refused:
             return answers.request_refused(refused)
         except FieldRefused as refused:
@@ -157,13 +153,6 @@ class DeveloperGraphql:
         except Exception as surprise:  # noqa: BLE001 - callers hear nothing of our faults but that there was one
             log.exception("graphql.broken", surprise, operation=exchange.operation)
             return answers.broken()
-
-    async def _count(self, exchange: _Exchange, actor: Actor) -> None:
-        try:
-            exchange.limits = (await self._access.count(actor)).headers()
-        except RateExceeded as refused:
-            exchange.limits = refused.headers()
-            raise
 
     async def _carry_out(self, exchange: _Exchange, actor: Actor, body: bytes) -> Answer:
         is_get = exchange.scope["method"] == "GET"

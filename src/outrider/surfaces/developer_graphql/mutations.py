@@ -106,6 +106,13 @@ async def _create_platform_user(
     return {"id": created.id}
 
 
+async def _update_platform_user(
+    operations: Operations, actor: Actor, arguments: Arguments
+) -> Mapping[str, object]:
+    changes = decoding.platform_user_changes(arguments)
+    return {"id": (await operations.update_platform_user(actor, arguments["id"], changes)).id}
+
+
 async def _merge_users(operations: Operations, actor: Actor, arguments: Arguments) -> Mapping[str, object]:
     merge = await operations.merge_users(actor, arguments["sourceUserId"], arguments["targetUserId"])
     return {
@@ -228,6 +235,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createUser": Mutation("User", _USERS, _create_user),
     "updateUser": Mutation("User", _USERS, _update_user),
     "createPlatformUser": Mutation("PlatformUser", _USERS, _create_platform_user),
+    "updatePlatformUser": Mutation("PlatformUser", _USERS, _update_platform_user),
     "mergeUsers": Mutation("UserMerge", _USERS, _merge_users),
     "generateLinkCode": Mutation("LinkCode", _USERS, _generate_code),
     "activateLinkCode": Mutation("LinkCodeActivation", _USERS, _activate_code),

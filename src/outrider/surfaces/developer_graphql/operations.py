@@ -11,7 +11,15 @@ from outrider.events.logs.creating import NewLog
 from outrider.events.logs.cross_tenant import LogEntry
 from outrider.events.schemas import EventSchema, EventSchemaChange, NewEventSchema
 from outrider.files.values import StoredFile
-from outrider.identity.values import Activation, LinkCode, Merge, NewPlatformUser, PlatformUser, User
+from outrider.identity.values import (
+    Activation,
+    LinkCode,
+    Merge,
+    NewPlatformUser,
+    PlatformUser,
+    PlatformUserChanges,
+    User,
+)
 from outrider.messaging.resolving import Resolution
 from outrider.messaging.values import SendRequest, SendResult
 from outrider.platforms.base import Channel
@@ -99,6 +107,7 @@ class Operations:
     create_user: CreateUser
     update_user: UpdateUser
     create_platform_user: Callable[[Actor, NewPlatformUser], Awaitable[PlatformUser]]
+    update_platform_user: Callable[[Actor, UUID, PlatformUserChanges], Awaitable[PlatformUser]]
     merge_users: Callable[[Actor, UUID, UUID], Awaitable[Merge]]
     generate_link_code: GenerateLinkCode
     activate_link_code: Callable[[Actor, str, UUID], Awaitable[Activation]]

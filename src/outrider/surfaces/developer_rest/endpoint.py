@@ -6,7 +6,8 @@ every answer to it tells how the key stands. `GET /v1/openapi.json` is for every
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
@@ -16,7 +17,8 @@ from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_bo
 from outrider.core.errors import AppError, Unauthorized, UnsupportedMediaType, ValidationError
 from outrider.core.metrics import Metrics
 from outrider.core.storable import MAX_BYTES
-from outrider.surfaces.developer_access import DeveloperAccess
+from outrider.core.turns import Turns
+from outrider.surfaces.developer_access import Caller, DeveloperAccess
 from outrider.surfaces.developer_graphql.operations import Operations
 from outrider.surfaces.developer_graphql.queries.statements import BadArgument
 from outrider.surfaces.developer_graphql.reading import Reading
@@ -28,12 +30,17 @@ from outrider.surfaces.developer_rest.routing import Router, WrongMethod
 from outrider.surfaces.developer_rest.table import ROUTES
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.tenancy.actors import Actor
-from outrider.tenancy.rate_limits import Headers, RateExceeded
+from outrider.tenancy.rate_limits import Headers
 
 _JSON: Final = b"application/json"
 _MESSAGES: Final = "/v1/messages"
 _OUTKIT: Final = b"outkit-access-"
 _LONGEST_KEY: Final = 255
+# Of what all bodies under way may take together they leave a fifth to others.
+_UPLOADS_AT_ONCE: Final = 8
+_UPLOADS_AT_ONCE_EACH: Final = 4
+_TURN_SECONDS: Final = 5.0
+_READING: Final = ("GET", "HEAD")
 
 
 @dataclass(slots=True)
@@ -50,11 +57,10 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Exchange:
-    """What becomes known of a request while it is answered; `limits` tells the key how it stands."""
+    """What becomes known of a request while it is answered."""
 
     route: Route | None = None
-    actor: Actor | None = None
-    limits: Headers = ()
+    caller: Caller = field(default_factory=Caller)
 
 
 class DeveloperRest:
@@ -72,6 +78,7 @@ class DeveloperRest:
         self._serving = Serving(reading, operations)
         self._metrics = metrics
         self._router = Router(ROUTES)
+        self._uploads = Turns(_UPLOADS_AT_ONCE, _UPLOADS_AT_ONCE_EACH, _TURN_SECONDS)
         self._openapi = served_openapi().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +90,7 @@ class DeveloperRest:
             return
         request_id = request_id_of(scope)
         self._tell(exchange, answer, request_id, time.perf_counter() - started)
-        headers = ((b"x-request-id", request_id), *exchange.limits, *answer.headers)
+        headers = ((b"x-request-id", request_id), *exchange.caller.limits, *answer.headers)
         if answer.status == 204:
             await send({"type": "http.response.start", "status": 204, "headers": list(headers)})
             await send({"type": "http.response.body", "body": b""})
@@ -99,9 +106,7 @@ class DeveloperRest:
             outcome=answer.outcome,
             request_id=request_id.decode(),
             operation=exchange.route.name if exchange.route else None,
-            application_id=exchange.actor.application_id if exchange.actor else None,
-            api_key_id=exchange.actor.key_id if exchange.actor and not exchange.actor.is_member else None,
-            member_id=exchange.actor.key_id if exchange.actor and exchange.actor.is_member else None,
+            **exchange.caller.logged,
             status=answer.status,
             code=answer.code,
             reason=answer.reason,
@@ -126,26 +131,28 @@ class DeveloperRest:
             return _refused(refusing.broken(), exchange, outcome="failed")
 
     def _description(self, scope: Scope) -> _Answer:
-        if scope["method"] != "GET":
-            raise WrongMethod(["GET"])
+        if scope["method"] not in _READING:
+            raise WrongMethod(_READING)
         return _Answer(200, self._openapi)
 
     async def _carry_out(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
         refuse_other_contract(scope)
-        exchange.actor = await self._access.recognise(scope)
-        await self._count(exchange, exchange.actor)
+        actor = await self._access.admit(scope, exchange.caller)
         route, places = self._router.find(scope["method"], scope["path"])
         exchange.route = route
-        asked = await _asked(scope, receive, route, places)
-        shown = await route.handle(self._serving, exchange.actor, asked)
+        async with self._room_for(route, scope, actor):
+            asked = await _asked(scope, receive, route, places)
+            shown = await route.handle(self._serving, actor, asked)
         return _Answer(route.status, b"" if route.answer is None else orjson.dumps(shown))
 
-    async def _count(self, exchange: _Exchange, actor: Actor) -> None:
-        try:
-            exchange.limits = (await self._access.count(actor)).headers()
-        except RateExceeded as refused:
-            exchange.limits = refused.headers()
-            raise
+    def _room_for(self, route: Route, scope: Scope, actor: Actor) -> AbstractAsyncContextManager[None]:
+        """Room in memory for a body that is large, from before it is read until it is dealt with."""
+        content_type = header(scope, b"content-type") or b""
+        if route.media.get(media_type_of(content_type), 0) <= MAX_BYTES:
+            return nullcontext()
+        return self._uploads.taken(
+            actor.organisation_id, "Too many files are being uploaded at once; try again."
+        )
 
 
 def refuse_other_contract(scope: Scope) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from outrider.surfaces.developer_rest import resources
 from outrider.surfaces.developer_rest.batches import CREATE_EVENTS
-from outrider.surfaces.developer_rest.parameters import CREATED, CURSOR, LIMIT, PAGES, Parameter, equal_to
+from outrider.surfaces.developer_rest.parameters import CREATED, PAGES, Parameter, between, equal_to
 from outrider.surfaces.developer_rest.route_kinds import Acting, Getting, Listing
 
 _MESSAGES: Final = ("message.inbound", "message.outbound")
@@ -202,8 +202,8 @@ CONVERSATIONS: Final = (
             Parameter(
                 "platform_connection_id", "UUID", "Only those of this connection.", ("platformConnectionId",)
             ),
-            LIMIT,
-            CURSOR,
+            *between("last_message", "lastMessageAt"),
+            *PAGES,
         ),
     ),
     Getting(
@@ -283,6 +283,12 @@ LOGS: Final = (
                 words=("debug", "info", "warning", "error", "critical"),
             ),
             equal_to("log_type", "logType", "String", "Only those of this kind."),
+            Parameter(
+                "message_contains",
+                "String",
+                "Only those in whose message this stands.",
+                ("filters", "message", "contains"),
+            ),
             *CREATED,
             *PAGES,
         ),

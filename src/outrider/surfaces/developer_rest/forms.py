@@ -74,7 +74,15 @@ def _part(raw: bytes) -> Part:
     name = message.get_param("name", header="Content-Disposition")
     if not isinstance(name, str) or not name:
         raise ValidationError("A field of the form has no name.")
-    return Part(name, content, message.get_filename(), headers.get("content-type"))
+    return Part(name, content, _filename(message), headers.get("content-type"))
+
+
+def _filename(message: Message) -> str | None:
+    """What the file is called: it may be written in any character set, so whoever sends it may name a wrong one."""
+    try:
+        return message.get_filename()
+    except (ValueError, LookupError):
+        raise ValidationError("The filename of a field of the form cannot be read.") from None
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -127,13 +127,26 @@ ORDER: Final = Parameter(
     bounds={"default": "desc"},
     convert=lambda word: {"field": "CREATED_AT", "direction": str(word).upper()},
 )
-PAGES: Final = (LIMIT, CURSOR, ORDER)
-CREATED: Final = (
-    Parameter("created_after", "DateTime", "Only what is later than this.", ("filters", "createdAt", "gt")),
-    Parameter(
-        "created_before", "DateTime", "Only what is earlier than this.", ("filters", "createdAt", "lt")
-    ),
+COUNT: Final = Parameter(
+    "total_count",
+    "Boolean",
+    "Whether to count all that the filters let through, on whatever page.",
+    ("totalCount",),
 )
+PAGES: Final = (LIMIT, CURSOR, ORDER, COUNT)
+
+
+def between(name: str, argument: str) -> tuple[Parameter, Parameter]:
+    """Filter by a time: `<name>_after` and `<name>_before`."""
+    return (
+        Parameter(f"{name}_after", "DateTime", "Only what is later than this.", ("filters", argument, "gt")),
+        Parameter(
+            f"{name}_before", "DateTime", "Only what is earlier than this.", ("filters", argument, "lt")
+        ),
+    )
+
+
+CREATED: Final = between("created", "createdAt")
 
 
 def equal_to(name: str, argument: str, type_name: str, description: str, **more: Any) -> Parameter:

@@ -89,6 +89,14 @@ USERS: Final = (
         refusals=(409,),
         example={"platform_connection_id": _ID, "external_id": "+14155551234", "name": "Ada"},
     ),
+    Acting(
+        method="PATCH",
+        path="/v1/platform-users/{id}",
+        field="updatePlatformUser",
+        shape=resources.PLATFORM_USER,
+        tag="platform users",
+        example={"name": "Ada", "profile_picture_url": "https://example.com/ada.png"},
+    ),
 )
 
 LINK_CODES: Final = (

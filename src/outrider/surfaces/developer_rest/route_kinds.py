@@ -12,7 +12,7 @@ from outrider.surfaces.developer_rest.bounds import loosened
 from outrider.surfaces.developer_rest.documents import Serving
 from outrider.surfaces.developer_rest.members import Members, members_of
 from outrider.surfaces.developer_rest.names import snake, split_description
-from outrider.surfaces.developer_rest.parameters import LIMIT, Parameter, read_parameters
+from outrider.surfaces.developer_rest.parameters import COUNT, PAGES, Parameter, read_parameters
 from outrider.surfaces.developer_rest.routes import IDEMPOTENCY_KEY, Asked, Handle, Route, places_in
 from outrider.surfaces.developer_rest.shapes import JsonSchema, Shape, closed
 from outrider.tenancy.actors import Actor
@@ -94,25 +94,45 @@ class Listing:
             tag=self.tag,
             text=self.text or _text_of(documents.query_field(self.field).description),
             handle=self._handling(),
-            answer=_list_schema(self.shape),
+            answer=_page_schema(self.shape) if self._has_pages else _list_schema(self.shape),
             shapes=(self.shape,),
             parameters=self.parameters,
             names={"after": "cursor", "first": "limit"},
         )
 
+    @property
+    def _has_pages(self) -> bool:
+        return all(one in self.parameters for one in PAGES)
+
     def _handling(self) -> Handle:
-        has_pages = LIMIT in self.parameters
-        used = sorted({parameter.into[0] for parameter in self.parameters} | set(self.fixed or {}))
-        node = self.shape.selection
-        page = f"{{ edges {{ node {node} }} pageInfo {{ hasNextPage endCursor }} }}"
-        document = documents.query(self.field, used, page if has_pages else node)
+        return self._showing_pages() if self._has_pages else self._showing_all()
+
+    def _showing_all(self) -> Handle:
+        document = documents.query(self.field, self._used, self.shape.selection)
 
         async def handle(serving: Serving, actor: Actor, asked: Asked) -> object:
             arguments = read_parameters(self.parameters, asked.query, self.fixed)
-            found = await document.ask(serving, actor, arguments)
-            return _page(found, self.shape) if has_pages else _whole(found, self.shape)
+            return _whole(await document.ask(serving, actor, arguments), self.shape)
 
         return handle
+
+    def _showing_pages(self) -> Handle:
+        page = f"edges {{ node {self.shape.selection} }} pageInfo {{ hasNextPage endCursor }}"
+        uncounted = documents.query(self.field, self._used, f"{{ {page} }}")
+        counted = documents.query(self.field, self._used, f"{{ {page} totalCount totalCountExact }}")
+
+        async def handle(serving: Serving, actor: Actor, asked: Asked) -> object:
+            arguments = read_parameters(self.parameters, asked.query, self.fixed)
+            document = counted if arguments.pop(COUNT.into[0], False) else uncounted
+            return _page(await document.ask(serving, actor, arguments), self.shape)
+
+        return handle
+
+    @property
+    def _used(self) -> list[str]:
+        """The arguments of the field that a request may give."""
+        given = {parameter.into[0] for parameter in self.parameters if parameter is not COUNT}
+        return sorted(given | set(self.fixed or {}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,12 +249,26 @@ def _list_schema(shape: Shape) -> JsonSchema:
     )
 
 
+def _page_schema(shape: Shape) -> JsonSchema:
+    schema = _list_schema(shape)
+    schema["properties"] |= {
+        "total_count": {
+            "type": "integer",
+            "description": "If it was asked for: how many there are in all; exact up to 10,000, an estimate beyond.",
+        },
+        "total_count_exact": {"type": "boolean", "description": "Beside `total_count`: whether it is exact."},
+    }
+    return schema
+
+
 def _page(found: Any, shape: Shape) -> object:
     info = found["pageInfo"]
+    counts = {snake(name): found[name] for name in ("totalCount", "totalCountExact") if name in found}
     return {
         "data": [shape.project(edge["node"]) for edge in found["edges"]],
         "next_cursor": info["endCursor"] if info["hasNextPage"] else None,
         "has_more": info["hasNextPage"],
+        **counts,
     }
 
 

@@ -54,9 +54,9 @@ class Router:
                 raise NoRoute
         if not node or not node.routes:
             raise NoRoute
-        route = node.routes.get(method)
+        route = node.routes.get("GET" if method == "HEAD" else method)
         if route is None:
-            raise WrongMethod(sorted(node.routes))
+            raise WrongMethod(sorted({*node.routes, *(["HEAD"] if "GET" in node.routes else [])}))
         return route, dict(zip(route.places, found, strict=True))
 
 

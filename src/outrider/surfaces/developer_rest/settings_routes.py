@@ -3,7 +3,7 @@
 from typing import Final
 
 from outrider.surfaces.developer_rest import resources
-from outrider.surfaces.developer_rest.parameters import PAGES, Parameter
+from outrider.surfaces.developer_rest.parameters import CREATED, PAGES, Parameter
 from outrider.surfaces.developer_rest.route_kinds import Acting, Getting, Listing
 
 APPLICATION: Final = (
@@ -149,6 +149,7 @@ WEBHOOKS: Final = (
             Parameter("subscription_id", "UUID", "Only those to this subscription.", ("subscriptionId",)),
             Parameter("event_id", "UUID", "Only those of this event.", ("eventId",)),
             Parameter("state", "WebhookDeliveryState", "Only those in this state.", ("state",)),
+            *CREATED,
             *PAGES,
         ),
     ),
