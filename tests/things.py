@@ -22,6 +22,7 @@ _PERSON = """mutation($connection: UUID!, $external: String!) {
 _SETTINGS = """mutation($person: UUID!, $event: UUID!) {
   createEventSchema(name: "order.created", jsonSchema: { required: ["order_id"] }) { id }
   createLog(message: "seen", eventId: $event) { id }
+  addSuppression(platformName: EMAIL, address: "gone@ferry.example") { id }
   generateLinkCode(platformUserId: $person) { code event { id } } }"""
 _FOLLOWS = """mutation($event: UUID!, $about: UUID!) { createEvent(eventType: "seen.again", payload: {},
   originEventId: $event,
@@ -68,6 +69,7 @@ async def things_of(client: Client, listener: Listener) -> Things:
         "failed_message": (await client.send(connection["id"], "+12025550104"))["id"],
         "event_schema": settings["createEventSchema"]["id"],
         "file": str(stored.id),
+        "suppression": settings["addSuppression"]["id"],
         "log": settings["createLog"]["id"],
         "link_code_event": settings["generateLinkCode"]["event"]["id"],
         **await _delivered(client, listener),

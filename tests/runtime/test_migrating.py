@@ -88,6 +88,6 @@ def _undo(migration: str) -> str:
         [
             *columns,
             *(f"drop table {one} cascade" for one in tables),
-            *(f"drop function {one}" for one in functions),
+            *(f"drop function {one} cascade" for one in functions),
         ]
     )

@@ -23,7 +23,7 @@ from outrider.dispatch.values import Ended, QueueRow, Work
 from outrider.events.bodies import EdgeView, fragment
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, FileEnd, NewEdge, NewEvent
 from outrider.files import queries
-from outrider.files.incoming import name_and_type, reference_size
+from outrider.files.incoming import INBOUND, name_and_type, reference_size
 from outrider.files.queries import PendingFile
 from outrider.files.storage import ContentStorage
 from outrider.files.storing import put_content
@@ -38,7 +38,6 @@ from outrider.platforms.base import (
 from outrider.platforms.registry import Registry
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 
-INBOUND: Final = "file.inbound"
 FAILED: Final = "system.file.failed"
 # Then hourly, for a day in all, like messages.
 RETRY_SECONDS: Final = (5, 30, 120, 600, 1_800)

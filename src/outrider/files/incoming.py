@@ -1,4 +1,4 @@
-"""Files that come with messages of a platform: a pending row for each, and where the message's payload names them."""
+"""Files that come with messages of a platform: a row for each, and where the message's payload names them."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -6,14 +6,18 @@ from uuid import UUID
 
 import orjson
 
-from outrider.core.ids import IdClock
+from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import shown_json
-from outrider.events.values import NewFile
+from outrider.events.bodies import EdgeView, fragment
+from outrider.events.values import NewEdge, NewEvent, NewFile
 from outrider.files.media_payloads import media_message
 from outrider.files.names import ending_for, safe_filename, told_mime_type
+from outrider.files.storage import ContentStorage
+from outrider.files.storing import put_content
 from outrider.files.values import FileSource
 from outrider.platforms.base import InboundFile, JsonObject
 
+INBOUND = "file.inbound"
 _NAMES = {"image": "image", "video": "video", "audio": "audio"}
 _DOCUMENT = "document"
 
@@ -32,6 +36,43 @@ def new_inbound_file(ids: IdClock, event_id: UUID, connection_id: UUID, told: In
         connection_id,
         event_id,
     )
+
+
+async def stored_inbound_file(
+    ids: IdClock, storage: ContentStorage, event_id: UUID, connection_id: UUID, told: InboundFile
+) -> NewFile:
+    """The row of a file; of one whose content came with its message, that is on disk by now."""
+    if told.content is None:
+        return new_inbound_file(ids, event_id, connection_id, told)
+    content = await put_content(storage, told.content)
+    filename, mime_type = name_and_type(told.filename, told.mime_type)
+    return NewFile(ids.new(), filename, mime_type, content.size, content.sha256, FileSource.PLATFORM.value)
+
+
+def arrival_of(
+    ids: IdClock, application_id: UUID, message_id: UUID, file: NewFile
+) -> tuple[NewEvent, NewEdge]:
+    """The `file.inbound` event of a file that is ready, a child of the message that brought it, and its edge."""
+    event_id = ids.new()
+    payload = orjson.dumps(
+        {
+            "file_id": str(file.id),
+            "filename": file.filename,
+            "mime_type": file.mime_type,
+            "size": file.size,
+        }
+    ).decode()
+    edge = EdgeView("attachment", "file", file.id)
+    shared = fragment(
+        application_id=application_id,
+        event_id=event_id,
+        event_type=INBOUND,
+        payload=payload,
+        edges=(edge,),
+        created_at=time_of(event_id),
+    )
+    event = NewEvent(application_id, event_id, INBOUND, payload, origin_event_id=message_id, fragment=shared)
+    return event, NewEdge(event_id, ids.new(), edge.edge_type, edge.target_type, edge.target_id)
 
 
 def name_and_type(filename: str | None, mime_type: str | None) -> tuple[str, str]:

@@ -17,6 +17,16 @@ class NotResolvable(AppError):
     code = "NOT_RESOLVABLE"
 
 
+class RecipientSuppressed(AppError):
+    """The recipient is on the application's suppression list: nothing was stored.
+
+    Raise it with `reason`, `since` and `event_id`.
+    """
+
+    kind = ErrorKind.CONFLICT
+    code = "RECIPIENT_SUPPRESSED"
+
+
 class NotResendable(AppError):
     """Only a message that has failed can be sent again."""
 

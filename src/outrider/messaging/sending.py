@@ -38,6 +38,7 @@ from outrider.messaging.conversations import conversation_key
 from outrider.messaging.cross_tenant import select_attempted
 from outrider.messaging.errors import NotCancellable
 from outrider.messaging.recording import Recording, cancelled
+from outrider.messaging.suppressions import refuse_suppressed
 from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import Adapter, JsonObject
@@ -237,9 +238,12 @@ async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) 
             f"{request.recipient[:80]!r} is not an address on {entry.channel.value}.", path="toExternalId"
         )
     _check_times(context, request)
-    return Prepared(
-        build_item(context, entry, adapter, request, content, recipient, is_sandbox=is_sandbox), request
-    )
+    if request.ignores_suppression:
+        actor.require(Scope.ALL)
+    item = build_item(context, entry, adapter, request, content, recipient, is_sandbox=is_sandbox)
+    if not is_sandbox and not request.ignores_suppression:
+        await refuse_suppressed(context.pool, entry.application_id, entry.channel, recipient, item.once_key)
+    return Prepared(item, request)
 
 
 def _check_times(context: SendingContext, request: SendRequest) -> None:

@@ -17,7 +17,7 @@ class SendRequest(Struct, frozen=True, kw_only=True):
     """What a caller wants sent: `text`, or `content` (the contract's message object), one of the two.
 
     `wait`: answer after the first attempt (at most 10 s) instead of after the commit. `resend_of_event_id`: the
-    failed message that this one is sent for, once.
+    failed message that this one is sent for, once. `ignores_suppression`: send also to who is on the suppression list.
     """
 
     connection_id: UUID
@@ -33,6 +33,7 @@ class SendRequest(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     wait: bool = True
     resend_of_event_id: UUID | None = None
+    ignores_suppression: bool = False
 
 
 class SendResult(Struct, frozen=True):

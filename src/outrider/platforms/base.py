@@ -252,13 +252,15 @@ class Sender:
 class InboundFile:
     """A file that came with a message and is yet to be fetched; `reference` is all that `fetch_file` needs of it.
 
-    Name, type and size are as the vendor tells them, None where it does not.
+    Name, type and size are as the vendor tells them, None where it does not. `content` is there where it came with the
+    message itself: then nothing is to be fetched.
     """
 
     reference: JsonObject
     filename: str | None = None
     mime_type: str | None = None
     size: int | None = None
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,7 @@ class InboundMessage:
     `external_id` is the vendor's id of the message, unique in the connection. `conversation` is what a reply
     is addressed to (a group's id; the sender's own id in a direct chat). `dedupe_key` is equal on the
     vendor's repeats and unique otherwise; `written_at` is the vendor's time, None where it sends none.
+    Where nobody knows `reply_to_external_id`, the first of `reply_to_others` that is known is answered.
     """
 
     dedupe_key: str
@@ -289,6 +292,7 @@ class InboundMessage:
     written_at: datetime | None = None
     reply_to_external_id: str | None = None
     files: tuple[InboundFile, ...] = ()
+    reply_to_others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

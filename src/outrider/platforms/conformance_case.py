@@ -6,7 +6,15 @@ from enum import StrEnum, auto
 from typing import Protocol
 from uuid import uuid4
 
-from outrider.platforms.base import Adapter, ConnectionContext, InboundRequest, Outbound, OutboundFile
+from outrider.platforms.base import (
+    Adapter,
+    Capability,
+    ConnectionContext,
+    InboundRequest,
+    Outbound,
+    OutboundFile,
+)
+from outrider.platforms.polling import Polling
 
 
 class Mood(StrEnum):
@@ -56,6 +64,12 @@ class AdapterCase:
     content: Mapping[str, object] | None = None
     asks_vendor: bool = True
     takes_missing_files: bool = False
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether the vendor tells of messages by itself, and is not asked for them."""
+        manifest = self.adapter.manifest
+        return Capability.RECEIVE_MESSAGES in manifest.capabilities and not isinstance(self.adapter, Polling)
 
     def outbound(self, *, attempt: int = 1) -> Outbound:
         """A message of its own."""

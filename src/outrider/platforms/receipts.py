@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from outrider.platforms.failure_codes import FailureCode
 
@@ -30,7 +31,8 @@ class InboundReceipt:
 
     `is_permanent`: nothing should be sent to this recipient again; of a failure, that the address is bad or takes
     nothing, not that this message was. `recipient` is who it is about and `url` what was clicked, where the
-    vendor tells it.
+    vendor tells it. `event_id` is our own id of the message, where the vendor gave back what only we could have made;
+    then `external_id` is not looked at.
     """
 
     dedupe_key: str
@@ -42,3 +44,4 @@ class InboundReceipt:
     is_permanent: bool = False
     recipient: str | None = None
     url: str | None = None
+    event_id: UUID | None = None

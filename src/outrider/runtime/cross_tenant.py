@@ -203,6 +203,10 @@ BROKEN = {
         select c.application_id, c.event_id as id from link_codes c
         where not exists (select from events e where e.application_id = c.application_id and e.id = c.event_id
           and e.payload ->> 'code' = c.code) limit 100""",
+    "suppression that differs from the log": """
+        select application_id, coalesce(s.id, f.id) as id from suppressions s
+        full join folded_suppressions f using (application_id, channel, address)
+        where s.id is distinct from f.id or s.reason is distinct from f.reason limit 100""",
     "position that two events have": """
         select (array_agg(e.application_id))[1] as application_id, (array_agg(e.id))[1] as id
         from events e group by e.position having count(*) > 1 limit 100""",

@@ -18,6 +18,7 @@ from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
+from outrider.messaging.suppressions import add_suppression, remove_suppression
 from outrider.runtime.http import Endpoint
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.admin_graphql.calling import Administration
@@ -129,6 +130,8 @@ def _operations(runtime: Runtime) -> Operations:
         merge_users=partial(merge_users, identity),
         generate_link_code=partial(generate_link_code, identity),
         activate_link_code=partial(activate_link_code, identity),
+        add_suppression=partial(add_suppression, runtime.suppressions),
+        remove_suppression=partial(remove_suppression, runtime.suppressions),
         update_application=partial(update_application, tenancy),
         create_connection=partial(create_connection, tenancy),
         update_connection=partial(managing_connections.update_connection, tenancy),

@@ -38,6 +38,7 @@ from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SANDBOX, SendingContext
+from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
 from outrider.platforms.host_check import PublicHosts
@@ -45,7 +46,9 @@ from outrider.platforms.mailgun.adapter import MailgunAdapter
 from outrider.platforms.registry import Registry
 from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.ses.adapter import SesAdapter
+from outrider.platforms.smtp import return_paths
 from outrider.platforms.smtp.adapter import SmtpAdapter
+from outrider.platforms.smtp.return_paths import ReturnPaths
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.platforms.twilio.adapter import TwilioAdapter
 from outrider.runtime.master_key import check_master_key
@@ -65,6 +68,7 @@ from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
 from outrider.webhooks.patterns import candidate_patterns
+from outrider.webhooks.polling import Poller
 from outrider.webhooks.subscription_directory import SubscriptionDirectory
 
 APPENDED = "outrider_appended"
@@ -104,6 +108,8 @@ class Runtime:
     files: FilesContext
     file_links: FileLinks
     receiving: receiving.ReceivingContext
+    poller: Poller | None
+    suppressions: SuppressionContext
 
     async def start(self) -> None:
         """Begin to work."""
@@ -112,9 +118,13 @@ class Runtime:
         self.waiters.start()
         self.heads.start()
         await self.dispatcher.start()
+        if self.poller is not None:
+            self.poller.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
+        if self.poller is not None:
+            await self.poller.close()
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
@@ -138,7 +148,7 @@ async def open_runtime(
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox, registry = _providers(settings, http)
+    sandbox, registry = _providers(settings, http, sealer)
     connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
@@ -215,7 +225,16 @@ async def open_runtime(
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
     receiving_context = receiving.ReceivingContext(
-        appender, connections, registry, ids, database.system, metrics, identity, marking, file_links.url
+        appender,
+        connections,
+        registry,
+        ids,
+        database.system,
+        metrics,
+        identity,
+        marking,
+        file_links.url,
+        storage,
     )
     sandbox.receiving = receiving_context
     runtime = Runtime(
@@ -249,6 +268,8 @@ async def open_runtime(
         files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
         file_links=file_links,
         receiving=receiving_context,
+        suppressions=SuppressionContext(appender, registry, ids, database.system),
+        poller=Poller(receiving_context) if role != "api" else None,
     )
     await runtime.start()
     return runtime
@@ -320,9 +341,10 @@ class _SandboxDoor:
             await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
 
 
-def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Registry]:
+def _providers(settings: Settings, http: OutgoingHttp, sealer: Sealer) -> tuple[_SandboxDoor, Registry]:
     sandbox = _SandboxDoor()
-    smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
+    paths = ReturnPaths(sealer.derived_keys(return_paths.PURPOSE))
+    smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets), paths)
     return sandbox, Registry.of(
         [
             SandboxAdapter(http, sandbox.deliver),

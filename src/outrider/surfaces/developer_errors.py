@@ -10,7 +10,7 @@ from typing import Final
 from outrider.core import errors
 from outrider.core.errors import AppError, ErrorKind
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
-from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable
+from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable, RecipientSuppressed
 from outrider.surfaces.developer_access import AppIdRequired
 from outrider.templates.errors import RenderError
 from outrider.tenancy.managing_accounts import AccountInUse
@@ -104,6 +104,12 @@ ENTRIES: Final = (
         NotRetryable,
         "the delivery has succeeded or is not finished, or its body is kept no longer; `details.state` says which",
         "nothing",
+    ),
+    ErrorEntry(
+        RecipientSuppressed,
+        "the recipient is on the application's suppression list: mail to them came back for good, or they complained "
+        "or unsubscribed; `details` has `reason`, `since` and `event_id`",
+        "do not send, or take them off the list",
     ),
     ErrorEntry(NotResendable, "the message has not failed", "send a new one if you want two"),
     ErrorEntry(NotResolvable, "the message is not held in doubt", "nothing"),

@@ -1,6 +1,7 @@
-"""Statements of webhook delivery over many tenants at once: the dispatcher loads whatever its shards hold."""
+"""Statements on many tenants at once: the dispatcher loads what its shards hold, the poller asks for whoever is due."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from outrider.core.database.pools import Pool
@@ -12,6 +13,72 @@ join frozen_bodies f on f.application_id = w.application_id and f.event_id = w.e
   and octet_length(f.fragment) <= $3
 left join events e on e.application_id = w.application_id and e.id = w.event_id
 """
+
+# Which connections there are to be polled is known by the accounts' configs, of all tenants.
+INSERT_POLLS = """
+insert into polls (application_id, connection_id)
+select c.application_id, c.id
+from unnest($1::text[], $2::text[]) p(provider, field)
+join accounts a on a.config ->> p.field is not null and a.deleted_at is null
+join connections c on c.organisation_id = a.organisation_id and c.account_id = a.id and c.provider = p.provider
+where c.status = 'active' and not exists (select from polls q where q.connection_id = c.id)
+on conflict do nothing
+"""
+# Whatever tenant's is due: a claim holds the others off for longer than a poll may take.
+CLAIM_POLLS = """
+with due as (
+  select p.connection_id from polls p where p.due_at <= clock_timestamp()
+  order by p.due_at limit $2 for update skip locked
+)
+update polls p set claim = $1, due_at = clock_timestamp() + make_interval(secs => $3)
+from due where p.connection_id = due.connection_id
+returning p.application_id, p.connection_id, p.claim, p.cursor::text as cursor, p.failures
+"""
+# A claim that was lost changes nothing.
+END_POLL = """
+update polls set claim = null, due_at = clock_timestamp() + make_interval(secs => $4),
+  cursor = coalesce($5::json, cursor), last_failure = $6,
+  failures = case when $6::text is null then 0 else failures + 1 end
+where application_id = $1 and connection_id = $2 and claim = $3
+"""
+# Of connections that are gone nothing is asked any more.
+DELETE_POLLS = """
+delete from polls p where p.claim is null and not exists (
+  select from connections c where c.application_id = p.application_id and c.id = p.connection_id
+    and c.status <> 'deleted')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPoll:
+    """A poll that is this process's for a while; `cursor` is JSON text."""
+
+    application_id: UUID
+    connection_id: UUID
+    claim: UUID
+    cursor: str | None
+    failures: int
+
+
+async def insert_polls(pool: Pool, providers: Sequence[tuple[str, str]]) -> None:
+    """Find connections that are to be polled from now on, by (provider, config field); forget those that are gone."""
+    names, fields = [name for name, _ in providers], [field for _, field in providers]
+    await pool.execute(INSERT_POLLS, names, fields)
+    await pool.execute(DELETE_POLLS)
+
+
+async def claim_polls(pool: Pool, claim: UUID, limit: int, seconds: float) -> list[ClaimedPoll]:
+    """Take what is due, for so many seconds."""
+    return [ClaimedPoll(*row) for row in await pool.fetch(CLAIM_POLLS, claim, limit, seconds)]
+
+
+async def end_poll(
+    pool: Pool, claimed: ClaimedPoll, *, seconds: float, cursor: str | None, failure: str | None
+) -> None:
+    """Give a poll back, due in so many seconds."""
+    await pool.execute(
+        END_POLL, claimed.application_id, claimed.connection_id, claimed.claim, seconds, cursor, failure
+    )
 
 
 async def load_frozen(

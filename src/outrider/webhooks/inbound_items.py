@@ -26,9 +26,11 @@ from outrider.events.values import (
     NewIdentity,
     OnceKey,
     Receipt,
+    Target,
 )
-from outrider.files.incoming import message_with_media, new_inbound_file
+from outrider.files.incoming import arrival_of, message_with_media, stored_inbound_file
 from outrider.files.media_payloads import with_media_url
+from outrider.files.storage import ContentStorage
 from outrider.identity.committing import IdentityContext
 from outrider.messaging.auto_marking import AutoMarking, mark_received
 from outrider.messaging.conversations import conversation_key
@@ -79,6 +81,7 @@ class ReceivingContext:
     identity: IdentityContext
     marking: AutoMarking
     file_url: Callable[[UUID, UUID], str]
+    storage: ContentStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,10 @@ async def _message(context: ReceivingContext, received: Received, message: Inbou
     event_id = context.ids.new()
     at = time_of(event_id)
     external_id, sender_id = _shown(message.external_id), _shown(message.sender.external_id)
-    files = [new_inbound_file(context.ids, event_id, entry.connection_id, one) for one in message.files]
+    files = [
+        await stored_inbound_file(context.ids, context.storage, event_id, entry.connection_id, one)
+        for one in message.files
+    ]
     payload: JsonObject = {
         "type": "message",
         "message": message_with_media(message.content, files),
@@ -132,8 +138,13 @@ async def _message(context: ReceivingContext, received: Received, message: Inbou
             entry.system_user.name,
         ),
     ]
-    edges += await _reply_edge(context, entry, message.reply_to_external_id)
+    edges += await _reply_edge(context, entry, message.reply_to_external_id, *message.reply_to_others)
     edges += [EdgeView("attachment", "file", file.id) for file in files]
+    arrivals = [
+        arrival_of(context.ids, entry.application_id, event_id, one)
+        for one in files
+        if one.sha256 is not None
+    ]
     marks, mark_edges = await mark_received(
         context.marking, entry.application_id, person, event_id, (sender_id, name)
     )
@@ -151,9 +162,10 @@ async def _message(context: ReceivingContext, received: Received, message: Inbou
                 edges=edges,
                 ordering_key=conversation_key(entry.connection_id, _shown(message.conversation)),
             ),
+            *(event for event, _ in arrivals),
             *marks,
         ),
-        edges=[*_edge_rows(context, event_id, edges), *mark_edges],
+        edges=[*_edge_rows(context, event_id, edges), *(edge for _, edge in arrivals), *mark_edges],
         once_key=_once_key(entry, message.dedupe_key),
         identities=(_identity(entry, message.sender, at),),
         receipts=(Receipt(event_id, entry.connection_id, external_id, event_id, None, at, None),),
@@ -222,7 +234,8 @@ def _receipt(context: ReceivingContext, received: Received, receipt: InboundRece
     entry = received.entry
     event_id = context.ids.new()
     at = _believable(receipt.happened_at, time_of(event_id))
-    word, external_id = receipt.state.value, _shown(receipt.external_id)
+    word = receipt.state.value
+    external_id = None if receipt.event_id is not None else _shown(receipt.external_id)
     payload: JsonObject = {
         "status": word,
         "external_message_id": external_id,
@@ -237,13 +250,23 @@ def _receipt(context: ReceivingContext, received: Received, receipt: InboundRece
         }
         payload["error"] = problem
         error = orjson.dumps(problem).decode()
+    event = _event(context, received, event_id, f"message.{word}", payload, time_of(event_id))
     return Append(
         application_id=entry.application_id,
         event_id=event_id,
-        events=(_event(context, received, event_id, f"message.{word}", payload, time_of(event_id)),),
+        events=(event._replace(origin_event_id=receipt.event_id),),
         once_key=_once_key(entry, receipt.dedupe_key),
+        targets=() if receipt.event_id is None else (Target("event", receipt.event_id),),
         receipts=(
-            Receipt(event_id, entry.connection_id, external_id, None, _MOVED.get(receipt.state), at, error),
+            Receipt(
+                event_id,
+                entry.connection_id,
+                external_id,
+                receipt.event_id,
+                _MOVED.get(receipt.state),
+                at,
+                error,
+            ),
         ),
         is_new_fact=False,
     )
@@ -312,15 +335,19 @@ def _event(
 
 
 async def _reply_edge(
-    context: ReceivingContext, entry: ConnectionEntry, external_id: str | None
+    context: ReceivingContext, entry: ConnectionEntry, *external_ids: str | None
 ) -> list[EdgeView]:
-    if external_id is None:
-        return []
-    with faults_as_unavailable():
-        event_id = await queries.select_event_of_external_id(
-            context.pool, entry.application_id, entry.connection_id, _shown(external_id)
-        )
-    return [] if event_id is None else [EdgeView("reply_to", "event", event_id)]
+    """The edge to the first of these messages that is known."""
+    for external_id in external_ids:
+        if external_id is None:
+            continue
+        with faults_as_unavailable():
+            event_id = await queries.select_event_of_external_id(
+                context.pool, entry.application_id, entry.connection_id, _shown(external_id)
+            )
+        if event_id is not None:
+            return [EdgeView("reply_to", "event", event_id)]
+    return []
 
 
 def _once_key(entry: ConnectionEntry, dedupe_key: str) -> OnceKey:

@@ -87,12 +87,21 @@ async def receive_for(
     received = Received(entry, request.body, orjson.dumps(shown_json(headers)).decode())
     has_room = len(parsed.items) * len(request.body) <= _MOST_COPIED
     other = received if has_room else Received(entry, None, None)
-    items = [
-        await item_of(context, other if number else received, item)
-        for number, item in enumerate(parsed.items)
-    ]
-    codes = [_link_code(item) for item in parsed.items]
-    # the whole body is sent again if one part fails, and what was stored of it is known as a repeat
+    await take_in(
+        context, entry, [(other if number else received, item) for number, item in enumerate(parsed.items)]
+    )
+    if parsed.confirm is not None and not await parsed.confirm():
+        raise Unavailable("The platform did not take our confirmation.")
+    return parsed.answer
+
+
+async def take_in(
+    context: ReceivingContext, entry: ConnectionEntry, told: Sequence[tuple[Received, InboundItem]]
+) -> None:
+    """Append what a platform told, each thing with what is kept of it; raises if any of it was not committed."""
+    items = [await item_of(context, received, item) for received, item in told]
+    codes = [_link_code(item) for _, item in told]
+    # all of it is told again if one part fails, and what was stored of it is known as a repeat
     if any(codes) and await are_codes_wanted(context.identity, entry.application_id):
         answers = [
             await (append_with_code(context.identity, item, code) if code else context.appender.append(item))
@@ -100,10 +109,7 @@ async def receive_for(
         ]
     else:
         answers = await _append_together(context, items)
-    _report(context, received, parsed.items, answers)
-    if parsed.confirm is not None and not await parsed.confirm():
-        raise Unavailable("The platform did not take our confirmation.")
-    return parsed.answer
+    _report(context, entry, [item for _, item in told], answers)
 
 
 async def _is_authentic(adapter: Adapter, entry: ConnectionEntry, request: InboundRequest) -> bool:
@@ -135,9 +141,11 @@ def _link_code(item: InboundItem) -> str | None:
 
 
 def _report(
-    context: ReceivingContext, received: Received, items: Sequence[InboundItem], answers: Sequence[Answer]
+    context: ReceivingContext,
+    entry: ConnectionEntry,
+    items: Sequence[InboundItem],
+    answers: Sequence[Answer],
 ) -> None:
-    entry = received.entry
     duplicates = sum(answer.verdict == Verdict.DUPLICATE for answer in answers)
     is_repeat = bool(answers) and duplicates == len(answers)
     context.metrics.inbound_total.add(entry.channel.value, "repeated" if is_repeat else "ok")

@@ -30,6 +30,7 @@ _CURSOR_TABLES = {
     "webhookDeliveries": ("deliveries", b"D1"),
     "logs": ("logs", b"L1"),
     "files": ("files", b"F1"),
+    "suppressions": ("suppressions", b"S1"),
 }
 _ID_TABLES = {
     "event": "events",
@@ -42,6 +43,7 @@ _ID_TABLES = {
     "webhookDelivery": "deliveries",
     "eventSchema": "event_schemas",
     "file": "files",
+    "suppression": "suppressions",
 }
 _FILTERS = {
     "events": "EventFilters",
@@ -49,6 +51,7 @@ _FILTERS = {
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
     "files": "FileFilters",
+    "suppressions": "SuppressionFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
 }
@@ -370,6 +373,20 @@ def file_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def suppression_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
+    """Filters that hold for some entries and not for others."""
+    rows = reader.all("suppressions")
+    moments = one_of([shown(made_at(row) + timedelta(milliseconds=ms)) for row in rows for ms in (-1, 0, 1)])
+    return nested(
+        {
+            "platformName": maybe(st.sampled_from(["EMAIL", "SMS", "SLACK"]).map(_Word)),
+            "address": text_filter(st.sampled_from(["ada", "ada-1@ferry.example", "+1", ""])),
+            "reason": maybe(st.sampled_from(["BOUNCED", "COMPLAINED", "MANUAL"]).map(_Word)),
+            "since": moment_filter(moments),
+        }
+    )
+
+
 def delivery_filters(reader: Reader) -> st.SearchStrategy[dict[str, Any]]:
     """Filters that hold for some deliveries and not for others."""
     rows = deliveries(None, reader).rows
@@ -399,6 +416,7 @@ def filters_of(reader: Reader) -> Filters:
         "UserFilters": people_filters(reader, "users"),
         "LogFilters": log_filters(reader),
         "FileFilters": file_filters(reader),
+        "SuppressionFilters": suppression_filters(reader),
         "ConversationFilters": conversation_filters(reader),
         "WebhookDeliveryFilters": delivery_filters(reader),
         "PlatformUserFilters": people_filters(reader, "platform_users"),

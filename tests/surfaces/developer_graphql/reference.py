@@ -463,6 +463,22 @@ def files(_: object, reader: Reader, **given: Any) -> Page:
     return ordered(filtered(of_files, reader, "files", given), event_key, given, b"F1")
 
 
+def of_suppressions(_reader: Reader, row: Row, name: str, condition: Any) -> bool:
+    match name:
+        case "since":
+            return moment_matches(made_at(row), condition)
+        case "platformName":
+            return bool(row["channel"].upper() == condition)
+        case "reason":
+            return bool(row["reason"].upper() == condition)
+        case _:
+            return text_matches(row["address"], condition)
+
+
+def suppressions(_: object, reader: Reader, **given: Any) -> Page:
+    return ordered(filtered(of_suppressions, reader, "suppressions", given), event_key, given, b"S1")
+
+
 def file_link(reader: Reader, file_id: object) -> str:
     return f"{reader.public_url}/files/{file_id}?of={reader.tenant.application_id}"
 
@@ -670,6 +686,8 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "logs": logs,
         "files": files,
         "file": lambda _, reader, id: reader.one("files", id),  # noqa: A006
+        "suppressions": suppressions,
+        "suppression": lambda _, reader, id: reader.one("suppressions", id),  # noqa: A006
     },
     "Application": {
         "id": column("id"),
@@ -798,6 +816,14 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "createdAt": lambda row, _reader: shown(made_at(row)),
         "state": word("state"),
     },
+    "Suppression": {
+        "id": column("id"),
+        "platformName": word("channel"),
+        "address": column("address"),
+        "reason": word("reason"),
+        "since": lambda row, _reader: shown(made_at(row)),
+        "event": lambda row, reader: reader.one("events", row["id"]),
+    },
     "Provenance": {
         "nodes": lambda found, _reader: found["nodes"],
         "links": lambda found, _reader: found["links"],
@@ -874,6 +900,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
     **page_fields("Conversation"),
     **page_fields("Log"),
     **page_fields("File"),
+    **page_fields("Suppression"),
 }
 
 

@@ -72,6 +72,7 @@ TABLES = (
     "logs",
     "files",
     "message_parts",
+    "suppressions",
 )
 
 
@@ -109,6 +110,7 @@ class Seeding:
         await self._deliveries()
         await self._schemas()
         await self._logs()
+        await self._suppressions()
 
     async def insert(self, table: str, rows: Iterable[dict[str, object]]) -> None:
         """Insert rows that all have the same columns."""
@@ -237,6 +239,23 @@ class Seeding:
                     "reference": '{"file_id": "x"}' if number % 3 == 1 else None,
                 }
                 for number, file_id in enumerate(self.files)
+            ],
+        )
+
+    async def _suppressions(self) -> None:
+        """Some of events, one of an event that is gone."""
+        ids = [*(event_id for event_id, _ in self.events[:6]), self.uuid()]
+        await self.insert(
+            "suppressions",
+            [
+                {
+                    "application_id": self.tenant.application_id,
+                    "id": entry_id,
+                    "channel": ("email", "sms")[number % 2],
+                    "address": f"ada-{number}@ferry.example" if number % 2 == 0 else f"+1415555{number:04}",
+                    "reason": ("bounced", "complained", "unsubscribed", "manual")[number % 4],
+                }
+                for number, entry_id in enumerate(ids)
             ],
         )
 

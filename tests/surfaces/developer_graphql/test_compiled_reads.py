@@ -18,6 +18,7 @@ LISTS = {
     "platformUsers": "PlatformUserFilters",
     "logs": "LogFilters",
     "files": "FileFilters",
+    "suppressions": "SuppressionFilters",
     "conversations": "ConversationFilters",
     "webhookDeliveries": "WebhookDeliveryFilters",
 }

@@ -51,6 +51,8 @@ NAMES: Final = {
     "Subscription.events.filters.hasEdge.targetNodeId.equals": "conversation",
     "Subscription.events.filters.originEventId.equals": "event",
     "file.id": "file",
+    "suppression.id": "suppression",
+    "removeSuppression.id": "suppression",
     "sendMessage.platformConnectionId": "connection",
     "sendMessage.fileIds": "file",
     "sendMessage.replyToEventId": "inbound_message",

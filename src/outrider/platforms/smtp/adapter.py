@@ -1,4 +1,4 @@
-"""The SMTP provider: mail out through a server of the customer's choice."""
+"""The SMTP provider: mail out through a server of the customer's choice, and in from a mailbox of theirs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,20 +22,33 @@ from outrider.platforms.base import (
 )
 from outrider.platforms.letters import Letter, write_letter
 from outrider.platforms.mail_addresses import read_mail_address
+from outrider.platforms.polling import Polled
+from outrider.platforms.smtp.imap import MailboxTrouble
+from outrider.platforms.smtp.mailboxes import Mailboxes, mailbox_server
 from outrider.platforms.smtp.manifest import MANIFEST
 from outrider.platforms.smtp.pool import SessionPool
 from outrider.platforms.smtp.replies import Trouble, outcome_of
+from outrider.platforms.smtp.return_paths import NO_RETURN_PATHS, ReturnPaths, return_address
 from outrider.platforms.smtp.sessions import HostCheck, Server, Session
 
 _MARGIN_SECONDS = 1.0
+_POLL_SECONDS = 60.0
 
 
 class SmtpAdapter:
     """Keeps conversations with mail servers in a pool, and nothing else."""
 
-    def __init__(self, check_host: HostCheck, *, attempt_seconds: float = MANIFEST.attempt_seconds) -> None:
+    def __init__(
+        self,
+        check_host: HostCheck,
+        paths: ReturnPaths = NO_RETURN_PATHS,
+        *,
+        attempt_seconds: float = MANIFEST.attempt_seconds,
+    ) -> None:
         self._manifest = replace(MANIFEST, attempt_seconds=attempt_seconds)
         self._pool = SessionPool(check_host)
+        self._paths = paths
+        self._mailboxes = Mailboxes(check_host, paths)
 
     @property
     def manifest(self) -> Manifest:
@@ -50,12 +63,20 @@ class SmtpAdapter:
         letter = await write_letter(outbound, connection.config)
         if isinstance(letter, Rejected):
             return letter
+        letter = self._with_return_path(letter, outbound, connection)
         server = Server.of(connection.config)
         try:
             async with self._pool.session(connection.connection_id, server, give_up_at) as session:
                 return await _hand_over(session, letter, give_up_at)
         except Trouble as trouble:
             return outcome_of(trouble)
+
+    def _with_return_path(self, letter: Letter, outbound: Outbound, connection: ConnectionContext) -> Letter:
+        sender = read_mail_address(letter.sender)
+        if sender is None:
+            return letter
+        path = self._paths.make(connection.connection_id, outbound.event_id, sender, connection.config)
+        return replace(letter, sender=path or return_address(sender, connection.config).wire)
 
     async def find_outcome(self, outbound: Outbound, connection: ConnectionContext) -> Sent | Rejected | None:
         del outbound, connection
@@ -65,7 +86,7 @@ class SmtpAdapter:
         self, reference: Mapping[str, object], connection: ConnectionContext
     ) -> FetchedFile | Rejected | Deferred:
         del reference, connection
-        return Rejected(FailureCode.UNKNOWN, "nothing comes in through SMTP")
+        return Rejected(FailureCode.UNKNOWN, "files come with their mail")
 
     async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
         give_up_at = asyncio.get_running_loop().time() + self._manifest.attempt_seconds - _MARGIN_SECONDS
@@ -78,7 +99,35 @@ class SmtpAdapter:
                 session.close()
         except Trouble as trouble:
             return Unhealthy(f"The mail server cannot be used: {trouble.detail}")
+        mailbox = mailbox_server(connection.config)
+        if mailbox is not None:
+            try:
+                async with asyncio.timeout_at(give_up_at):
+                    await self._mailboxes.check(mailbox)
+            except (MailboxTrouble, TimeoutError) as trouble:
+                return Unhealthy(f"The mailbox cannot be read: {trouble or 'no answer in time'}")
         return Healthy(f"Logged in as {server.username}." if server.username else "Connected.")
+
+    @property
+    def polled_with(self) -> str:
+        return "imap_host"
+
+    def poll_seconds(self, connection: ConnectionContext) -> float | None:
+        seconds = connection.config.get("imap_poll_seconds")
+        if mailbox_server(connection.config) is None:
+            return None
+        return float(seconds) if isinstance(seconds, int) else _POLL_SECONDS
+
+    async def poll(
+        self, cursor: Mapping[str, object] | None, connection: ConnectionContext
+    ) -> Polled | Deferred:
+        server = mailbox_server(connection.config)
+        if server is None:
+            return Deferred(None, "the connection names no mailbox")
+        try:
+            return await self._mailboxes.read(server, cursor, connection)
+        except MailboxTrouble as trouble:
+            return Deferred(None, str(trouble))
 
     async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         del request, connection

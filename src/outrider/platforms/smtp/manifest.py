@@ -1,4 +1,4 @@
-"""What the SMTP provider is: mail out through any mail server, text and HTML."""
+"""What the SMTP provider is: mail out through any mail server, and in from a mailbox."""
 
 from outrider.platforms.base import Capability, Channel, ConfigField, FieldKind, Manifest
 
@@ -29,9 +29,50 @@ MANIFEST = Manifest(
         ConfigField(name="password", label="Password", is_secret=True),
         ConfigField(name="from_email", label="Sender's address", is_required=True),
         ConfigField(name="from_name", label="Sender's name"),
+        ConfigField(
+            name="imap_host", label="Host name of the mailbox that replies and bounces come to (IMAP)"
+        ),
+        ConfigField(
+            name="imap_port",
+            label="Port of the mailbox (993 for TLS, 143 for STARTTLS)",
+            kind=FieldKind.INTEGER,
+            default=993,
+            minimum=1,
+            maximum=65535,
+        ),
+        ConfigField(
+            name="imap_security",
+            label="Encryption of the mailbox",
+            choices=(TLS, STARTTLS, NONE),
+            default=TLS,
+        ),
+        ConfigField(name="imap_username", label="User name of the mailbox, if it is another one"),
+        ConfigField(
+            name="imap_password", label="Password of the mailbox, if it is another one", is_secret=True
+        ),
+        ConfigField(name="imap_mailbox", label="Folder to read", default="INBOX"),
+        ConfigField(
+            name="imap_poll_seconds",
+            label="Seconds between two looks into the mailbox",
+            kind=FieldKind.INTEGER,
+            default=60,
+            minimum=1,
+            maximum=86_400,
+        ),
+        ConfigField(name="return_path", label="Address that bounces come to, if it is not the sender's"),
+        ConfigField(
+            name="verp_domain", label="Domain of which every address comes to the mailbox, for bounces"
+        ),
     ),
     capabilities=frozenset(
-        {Capability.SEND_TEXT, Capability.SEND_HTML, Capability.SEND_MEDIA, Capability.SEND_REPLY}
+        {
+            Capability.SEND_TEXT,
+            Capability.SEND_HTML,
+            Capability.SEND_MEDIA,
+            Capability.SEND_REPLY,
+            Capability.RECEIVE_MESSAGES,
+            Capability.RECEIVE_RECEIPTS,
+        }
     ),
     ordered_channels=frozenset(),
     text_limit=None,
@@ -42,6 +83,8 @@ MANIFEST = Manifest(
     documentation=(
         'Sends each message as one mail. Metadata: `subject`, and `content_type: "text/html"` for an HTML '
         "body, which goes out beside a text that is made from it. The external id is the Message-ID without "
-        "its angle brackets; it is equal on every attempt, so that a mail which came twice can be told."
+        "its angle brackets; it is equal on every attempt, so that a mail which came twice can be told. With "
+        "`imap_host` the mailbox is read, without changing it: replies, other mail, and bounces, which come to a "
+        "return path of each mail's own (`return_path` with `+` and a token, or any name at `verp_domain`)."
     ),
 )

@@ -85,6 +85,7 @@ PLATFORM_USERS: Final = CursorKind(b"P1\0", has_time=True)
 CONVERSATIONS: Final = CursorKind(b"C1")
 LOGS: Final = CursorKind(b"L1")
 FILES: Final = CursorKind(b"F1")
+SUPPRESSIONS: Final = CursorKind(b"S1")
 FEED: Final = FeedCursorKind()
 
 

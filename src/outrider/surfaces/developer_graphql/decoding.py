@@ -105,6 +105,7 @@ def send_request(arguments: Arguments) -> SendRequest:
         scheduled_at=arguments.get("scheduledAt"),
         expires_at=arguments.get("expiresAt"),
         wait=arguments.get("wait") is not False,
+        ignores_suppression=bool(arguments.get("ignoreSuppression")),
     )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.messaging.resolving import Resolution
+from outrider.platforms.base import Channel
 from outrider.surfaces.developer_graphql import decoding
 from outrider.surfaces.developer_graphql.decoding import Arguments
 from outrider.surfaces.developer_graphql.encoding import send_answer
@@ -145,6 +146,23 @@ async def _activate_code(operations: Operations, actor: Actor, arguments: Argume
     }
 
 
+async def _add_suppression(
+    operations: Operations, actor: Actor, arguments: Arguments
+) -> Mapping[str, object]:
+    channel = Channel(arguments["platformName"].lower())
+    return {
+        "id": await operations.add_suppression(
+            actor, channel, arguments["address"], note=arguments.get("note")
+        )
+    }
+
+
+async def _remove_suppression(
+    operations: Operations, actor: Actor, arguments: Arguments
+) -> Mapping[str, object]:
+    return {"id": await operations.remove_suppression(actor, arguments["id"])}
+
+
 async def _update_application(
     operations: Operations, actor: Actor, arguments: Arguments
 ) -> Mapping[str, object]:
@@ -221,6 +239,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "mergeUsers": Mutation("UserMerge", _USERS, _merge_users),
     "generateLinkCode": Mutation("LinkCode", _USERS, _generate_code),
     "activateLinkCode": Mutation("LinkCodeActivation", _USERS, _activate_code),
+    "addSuppression": Mutation("Suppression", _EVENTS, _add_suppression),
+    "removeSuppression": Mutation("Event", _ALL, _remove_suppression),
     "updateApplication": Mutation("Application", _ALL, _update_application),
     "createPlatformConnection": Mutation("PlatformConnection", _ALL, _create_connection),
     "updatePlatformConnection": Mutation("PlatformConnection", _ALL, _update_connection),

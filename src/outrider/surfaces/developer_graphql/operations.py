@@ -22,6 +22,7 @@ from outrider.identity.values import (
 )
 from outrider.messaging.resolving import Resolution
 from outrider.messaging.values import SendRequest, SendResult
+from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.application_settings import ApplicationChanges, ApplicationView
 from outrider.tenancy.checking_connections import ConnectionCheck
@@ -75,6 +76,14 @@ class GenerateLinkCode(Protocol):
     ) -> Awaitable[LinkCode]: ...
 
 
+class AddSuppression(Protocol):
+    """Send nothing to an address any more."""
+
+    def __call__(
+        self, actor: Actor, channel: Channel, address: str, /, *, note: str | None
+    ) -> Awaitable[UUID]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """What the mutations call, each with the one who acts first; they raise `AppError` to refuse."""
@@ -102,6 +111,9 @@ class Operations:
     merge_users: Callable[[Actor, UUID, UUID], Awaitable[Merge]]
     generate_link_code: GenerateLinkCode
     activate_link_code: Callable[[Actor, str, UUID], Awaitable[Activation]]
+
+    add_suppression: AddSuppression
+    remove_suppression: Callable[[Actor, UUID], Awaitable[UUID]]
 
     update_application: Callable[[Actor, ApplicationChanges], Awaitable[ApplicationView]]
     create_connection: Callable[[Actor, NewConnection], Awaitable[CreatedConnection]]

@@ -43,6 +43,7 @@ EVENT_SCHEMA_HISTORY: Final = shape_of(
     "EventSchema", name="EventSchemaHistory", versions=shape_of("EventSchemaVersion")
 )
 LOG: Final = shape_of("Log")
+SUPPRESSION: Final = shape_of("Suppression", event=ID)
 
 
 def _message() -> Shape:

@@ -5,6 +5,7 @@ from typing import Final
 from outrider.surfaces.developer_rest import event_routes, people_routes, settings_routes
 from outrider.surfaces.developer_rest.files import FILES
 from outrider.surfaces.developer_rest.routes import Route
+from outrider.surfaces.developer_rest.suppression_routes import SUPPRESSIONS
 
 _ALL: Final = (
     *event_routes.EVENTS,
@@ -13,6 +14,7 @@ _ALL: Final = (
     *people_routes.USERS,
     *people_routes.LINK_CODES,
     *FILES,
+    *SUPPRESSIONS,
     *settings_routes.CONNECTIONS,
     *settings_routes.WEBHOOKS,
     *settings_routes.APPLICATION,

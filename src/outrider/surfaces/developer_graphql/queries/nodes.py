@@ -267,6 +267,15 @@ _FILE: Final[Fields] = {
     "state": _expression(plain, "upper({row}.state)"),
 }
 
+_SUPPRESSION: Final[Fields] = {
+    "id": _column(plain, "id"),
+    "platformName": _expression(plain, "upper({row}.channel)"),
+    "address": _column(escaped, "address"),
+    "reason": _expression(plain, "upper({row}.reason)"),
+    "since": _expression(moment, "uuid_extract_timestamp({row}.id)"),
+    "event": _one("Event", "events", "{row}.id = {from}.id"),
+}
+
 _RAW_BODY: Final[Fields] = {
     # encode() breaks its lines as mail does
     "base64": _expression(plain, "translate(encode({row}.body, 'base64'), E'\\n', '')"),
@@ -338,6 +347,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "SendError": _SEND_ERROR,
     "File": _FILE,
     "RawBody": _RAW_BODY,
+    "Suppression": _SUPPRESSION,
     "WebhookSubscription": _SUBSCRIPTION,
     "WebhookDelivery": _DELIVERY,
     "DeliveryAttempt": _ATTEMPT,

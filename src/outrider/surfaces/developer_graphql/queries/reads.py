@@ -17,6 +17,7 @@ from outrider.surfaces.developer_graphql.queries import (
     lists,
     log_lists,
     nodes,
+    suppression_lists,
 )
 from outrider.surfaces.developer_graphql.queries.compiling import Compiling
 from outrider.surfaces.developer_graphql.queries.pages import Arguments, Columns, Page, Piece, Row
@@ -218,6 +219,7 @@ _TABLES: Final = {
     "Application": "applications",
     "File": "files",
     "Log": "logs",
+    "Suppression": "suppressions",
     "PlatformConnection": "connections",
     "PlatformUser": "platform_users",
     "User": "users",
@@ -247,6 +249,8 @@ _ROOTS: Final[Mapping[str, _Root]] = {
     "logs": _page("Log", log_lists.logs),
     "files": _page("File", file_lists.files),
     "file": _by_id("File", Scope.EVENTS_READ),
+    "suppressions": _page("Suppression", suppression_lists.suppressions),
+    "suppression": _by_id("Suppression", Scope.EVENTS_READ),
     "webhookSubscription": _by_id("WebhookSubscription", Scope.EVENTS_READ, " and {row}.status <> 'deleted'"),
     "webhookDelivery": _delivery,
     "webhookDeliveries": _page("WebhookDelivery", lists.deliveries),

@@ -1,0 +1,136 @@
+"""To whom an application sends nothing any more, by mail and SMS: looked at before a message is accepted.
+
+The list is a projection of the log (`0025_suppressions.sql`): what came back for good, complaints and unsubscribes put
+addresses there by themselves, in the commit of their event. What is added or taken away by hand is an event, too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from outrider.core.database.faults import faults_as_unavailable
+from outrider.core.database.pools import Pool
+from outrider.core.errors import NotFound, ValidationError
+from outrider.core.ids import IdClock, time_of
+from outrider.core.storable import storable_text
+from outrider.events.appending import Appender
+from outrider.events.bodies import fragment, shown_time
+from outrider.events.values import Append, NewEvent, OnceKey
+from outrider.messaging import queries_suppressions as queries
+from outrider.messaging.errors import RecipientSuppressed
+from outrider.platforms.base import Channel
+from outrider.platforms.registry import Registry
+from outrider.tenancy.actors import Actor, Scope
+
+ADDED: Final = "system.suppression.added"
+REMOVED: Final = "system.suppression.removed"
+SUPPRESSED_CHANNELS: Final = frozenset({Channel.EMAIL, Channel.SMS})
+_SANDBOX: Final = "sandbox"
+_LONGEST_NOTE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionContext:
+    """What the list needs of the process."""
+
+    appender: Appender
+    registry: Registry
+    ids: IdClock
+    pool: Pool
+
+
+async def refuse_suppressed(
+    pool: Pool, application_id: UUID, channel: Channel, recipient: str, once_key: OnceKey | None
+) -> None:
+    """Raise `RecipientSuppressed` if nothing may be sent there; one probe of an index, on mail and SMS only.
+
+    A repeat of what was accepted before answers as that did.
+    """
+    if channel not in SUPPRESSED_CHANNELS:
+        return
+    with faults_as_unavailable():
+        found = await queries.select_suppression(pool, application_id, channel.value, recipient)
+        if found is None or (
+            once_key is not None
+            and await queries.is_key_taken(pool, application_id, once_key.scope, once_key.key)
+        ):
+            return
+    raise RecipientSuppressed(
+        f"Nothing is sent to this recipient any more: {found.reason}.",
+        reason=found.reason,
+        since=shown_time(time_of(found.id)),
+        event_id=str(found.id),
+        channel=channel.value,
+        address=found.address,
+    )
+
+
+async def add_suppression(
+    context: SuppressionContext, actor: Actor, channel: Channel, address: str, note: str | None = None
+) -> UUID:
+    """Send nothing to an address any more; one that is on the list already stays as it is."""
+    actor.require(Scope.EVENTS_WRITE)
+    canonical = _canonical(context.registry, channel, address)
+    if note is not None:
+        storable_text(note, name="note")
+        if len(note) > _LONGEST_NOTE:
+            raise ValidationError(f"note may have at most {_LONGEST_NOTE} characters.", path="note")
+    with faults_as_unavailable():
+        found = await queries.select_suppression(context.pool, actor.application_id, channel.value, canonical)
+    if found is not None:
+        return found.id
+    told = {"channel": channel.value, "address": canonical, "reason": "manual", "note": note}
+    return await _append(context, actor, ADDED, told)
+
+
+async def remove_suppression(context: SuppressionContext, actor: Actor, suppression_id: UUID) -> UUID:
+    """Take an address off the list; returns the id of the event that says so."""
+    actor.require(Scope.ALL)
+    with faults_as_unavailable():
+        found = await queries.select_suppression_by_id(context.pool, actor.application_id, suppression_id)
+    if found is None:
+        raise NotFound("Suppression not found.", resource_type="Suppression", resource_id=str(suppression_id))
+    told = {
+        "channel": found.channel,
+        "address": found.address,
+        "reason": found.reason,
+        "suppression_id": str(found.id),
+    }
+    return await _append(context, actor, REMOVED, told)
+
+
+async def _append(
+    context: SuppressionContext, actor: Actor, event_type: str, told: Mapping[str, object]
+) -> UUID:
+    event_id = context.ids.new()
+    payload = orjson.dumps({**told, "by": dict(actor.told_as)}).decode()
+    shared = fragment(
+        application_id=actor.application_id,
+        event_id=event_id,
+        event_type=event_type,
+        payload=payload,
+        edges=(),
+        created_at=time_of(event_id),
+    )
+    event = NewEvent(actor.application_id, event_id, event_type, payload, fragment=shared)
+    await context.appender.append(
+        Append(application_id=actor.application_id, event_id=event_id, events=(event,))
+    )
+    return event_id
+
+
+def _canonical(registry: Registry, channel: Channel, address: str) -> str:
+    """The address as messages to it would have it."""
+    if channel not in SUPPRESSED_CHANNELS:
+        raise ValidationError("Only addresses on EMAIL and SMS can be suppressed.", path="channel")
+    storable_text(address, name="address")
+    names = registry.serving(channel)
+    name = next((one for one in names if one != _SANDBOX), _SANDBOX)
+    adapter = registry.get(name)
+    canonical = adapter.normalise_address(address) if adapter is not None else None
+    if canonical is None:
+        raise ValidationError(f"{address[:80]!r} is not an address on {channel.value}.", path="address")
+    return canonical
