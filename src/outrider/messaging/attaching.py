@@ -76,7 +76,8 @@ class Attaching:
             if file is None or file.sha256 is None or not self.storage.path_of(file.sha256).is_file():
                 return Deferred(None, f"The content of the file {file_id} cannot be read.")
             read = partial(self.storage.read, file.sha256)
-            files.append(OutboundFile(file_id, file.filename, file.mime_type, file.size or 0, read))
+            url = self.recording.file_url(row.application_id, file_id)
+            files.append(OutboundFile(file_id, file.filename, file.mime_type, file.size or 0, read, url))
         parts = await queries.select_parts(self.pool, row.application_id, row.event_id)
         return replace(
             outbound, files=tuple(files), sent_parts=parts, record_part=partial(self._record_part, row)

@@ -12,6 +12,9 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
+from outrider.platforms.failure_codes import FailureCode
+from outrider.platforms.receipts import InboundReceipt
+
 JsonObject: TypeAlias = dict[str, object]
 
 
@@ -46,19 +49,6 @@ class Capability(StrEnum):
     RECEIVE_MESSAGES = "receive_messages"
     RECEIVE_RECEIPTS = "receive_receipts"
     FIND_OUTCOME = "find_outcome"
-
-
-class FailureCode(StrEnum):
-    """Why a message failed for good (`message.failed`, `error.code`)."""
-
-    RECIPIENT_NOT_FOUND = "RECIPIENT_NOT_FOUND"
-    RECIPIENT_BLOCKED = "RECIPIENT_BLOCKED"
-    CONTENT_REJECTED = "CONTENT_REJECTED"
-    WINDOW_CLOSED = "WINDOW_CLOSED"
-    ACCOUNT_ERROR = "ACCOUNT_ERROR"
-    EXPIRED = "EXPIRED"
-    CANCELLED = "CANCELLED"
-    UNKNOWN = "UNKNOWN"
 
 
 class FieldKind(StrEnum):
@@ -120,7 +110,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
-    """The connection that a call is made for: its config with secrets opened. Never log it."""
+    """The connection that a call is made for: its config with secrets opened. Never log it.
+
+    `webhook_url` leads to the account's webhook, for vendors that are told with each message where to post.
+    """
 
     application_id: UUID
     connection_id: UUID
@@ -131,13 +124,17 @@ class ConnectionContext:
 
 @dataclass(frozen=True, slots=True)
 class OutboundFile:
-    """A file that goes out with a message; `read` gives its content, read in a thread."""
+    """A file that goes out with a message; `read` gives its content, read in a thread.
+
+    `url` leads to it for seven days, for vendors that fetch files themselves.
+    """
 
     id: UUID
     filename: str
     mime_type: str
     size: int
     read: Callable[[], Awaitable[bytes]] = field(repr=False, compare=False)
+    url: str = field(default="", repr=False, compare=False)
 
 
 async def _not_recorded(_number: int, _external_id: str) -> None:
@@ -231,11 +228,15 @@ class Unhealthy:
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """A webhook as it came in: header names in lower case, `body` the raw bytes that were signed."""
+    """A webhook as it came in: header names in lower case, `body` the raw bytes that were signed.
+
+    `url` is the address as the vendor called it, built from our public URL: some vendors sign it.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     query: str = ""
+    url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,27 +305,6 @@ class InboundReaction:
     emoji: str
 
 
-class ReceiptState(StrEnum):
-    """What a receipt says of a message that we sent."""
-
-    SENT = "sent"
-    FAILED = "failed"
-    DELIVERED = "delivered"
-    READ = "read"
-
-
-@dataclass(frozen=True, slots=True)
-class InboundReceipt:
-    """The vendor tells what became of a message that we sent, possibly before it answered the send."""
-
-    dedupe_key: str
-    external_id: str
-    state: ReceiptState
-    happened_at: datetime | None = None
-    code: FailureCode | None = None
-    detail: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
     """Authentic, but nothing that this adapter knows: kept raw as `system.webhook.unrecognised`."""
@@ -346,10 +326,15 @@ class WebhookAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ParsedWebhook:
-    """All that one webhook body says; an empty `items` is an acknowledged nothing (a handshake)."""
+    """All that one webhook body says; an empty `items` is an acknowledged nothing (a handshake).
+
+    `confirm`, where there is one, makes the call that the vendor waits for, once the items are committed; if it gives
+    False, the vendor is told to send again.
+    """
 
     items: tuple[InboundItem, ...]
     answer: WebhookAnswer = WebhookAnswer()
+    confirm: Callable[[], Awaitable[bool]] | None = field(default=None, repr=False, compare=False)
 
 
 class Adapter(Protocol):
@@ -382,8 +367,11 @@ class Adapter(Protocol):
         """Ask the vendor whether the config would do, within `manifest.attempt_seconds`; sends nothing."""
         ...
 
-    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
-        """Whether the webhook is authentic, over its raw bytes (the path secret was already checked)."""
+    async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool | Deferred:
+        """Whether the webhook is authentic, over its raw bytes (the path secret was already checked).
+
+        `Deferred`: it cannot be told now (a certificate was not reached), and the vendor must send again.
+        """
         ...
 
     def parse(self, request: InboundRequest, connection: ConnectionContext) -> ParsedWebhook:

@@ -160,4 +160,5 @@ def inbound_endpoint(runtime: Runtime) -> InboundEndpoint:
         recognise=partial(receiving.recognise, runtime.receiving),
         receive=partial(receiving.receive, runtime.receiving),
         metrics=runtime.metrics,
+        public_url=runtime.settings.public_url,
     )

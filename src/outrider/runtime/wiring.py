@@ -46,8 +46,10 @@ from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.runtime.master_key import check_master_key
+from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
+from outrider.tenancy.callback_addresses import CallbackAddresses
 from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
@@ -130,7 +132,7 @@ async def open_runtime(
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox, registry = _providers(settings, http)
-    connections = ConnectionDirectory(database, sealer, registry)
+    connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory = SubscriptionDirectory(database, sealer)
     applications = ApplicationDirectory(database)
@@ -312,6 +314,10 @@ def _providers(settings: Settings, http: OutgoingHttp) -> tuple[_SandboxDoor, Re
     sandbox = _SandboxDoor()
     smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets))
     return sandbox, Registry.of([SandboxAdapter(http, sandbox.deliver), TelegramAdapter(http), smtp])
+
+
+def _callbacks(settings: Settings, sealer: Sealer) -> CallbackAddresses:
+    return CallbackAddresses(settings.public_url, sealer.derived_keys(callback_addresses.PURPOSE))
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:

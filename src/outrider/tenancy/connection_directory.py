@@ -12,6 +12,7 @@ from outrider.platforms.base import Channel, ConnectionContext, JsonObject, Mani
 from outrider.platforms.registry import Registry
 from outrider.tenancy.accounts import open_config
 from outrider.tenancy.caching import LookupCache
+from outrider.tenancy.callback_addresses import CallbackAddresses
 from outrider.tenancy.cross_tenant import ConnectionRow, select_connection, select_webhook
 
 
@@ -55,20 +56,31 @@ class ConnectionEntry:
 
 @dataclass(frozen=True, slots=True)
 class WebhookEntry:
-    """An account's webhook address; `connection` is its oldest active one, None if there is none."""
+    """An account's webhook address; `connection` is its oldest active one, None if there is none.
+
+    Of the secrets one was told to its owner, the others go out with messages (callback_addresses.py).
+    """
 
     account_id: UUID
     secret_hash: bytes = field(repr=False)
     connection: ConnectionEntry | None
+    callback_hashes: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class ConnectionDirectory:
     """Finds connections by their id and by the webhook address of their account."""
 
-    def __init__(self, database: Database, sealer: Sealer, registry: Registry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        registry: Registry,
+        callbacks: CallbackAddresses | None = None,
+    ) -> None:
         self._database = database
         self._sealer = sealer
         self._registry = registry
+        self._callbacks = callbacks
         self._connections: LookupCache[tuple[UUID, UUID], ConnectionEntry] = LookupCache(self._load)
         self._webhooks: LookupCache[UUID, WebhookEntry] = LookupCache(self._load_webhook)
 
@@ -102,7 +114,8 @@ class ConnectionDirectory:
         if row is None:
             return None
         connection = self._entry(row.connection) if row.connection else None
-        return WebhookEntry(row.account_id, row.secret_hash, connection)
+        hashes = self._callbacks.secret_hashes(webhook_id) if self._callbacks else ()
+        return WebhookEntry(row.account_id, row.secret_hash, connection, hashes)
 
     def _entry(self, row: ConnectionRow) -> ConnectionEntry | None:
         adapter = self._registry.get(row.provider)
@@ -125,7 +138,13 @@ class ConnectionDirectory:
             system_user=SystemUser(
                 row.system_platform_user_id, row.system_user_id, row.system_external_id, row.system_name
             ),
-            context=ConnectionContext(row.application_id, row.id, channel, config or {}),
+            context=ConnectionContext(
+                row.application_id,
+                row.id,
+                channel,
+                config or {},
+                self._callbacks.url(row.webhook_id) if self._callbacks else "",
+            ),
             identity_key=self._sealer.identity_key(row.organisation_id),
             is_readable=config is not None,
         )

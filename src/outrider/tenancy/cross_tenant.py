@@ -25,7 +25,7 @@ from take_requests($1, $2::uuid[], $3::integer[], $4::integer[], $5::integer[])
 SELECT_CONNECTION = """
 select c.organisation_id, c.application_id, c.id, c.account_id, c.identifier, c.name, c.channel, c.provider, c.status,
   c.in_doubt_policy, c.system_platform_user_id, p.user_id as system_user_id, p.external_id as system_external_id,
-  p.name as system_name, a.config::text as config, a.sealed_config
+  p.name as system_name, a.config::text as config, a.sealed_config, a.webhook_id
 from connections c
 join accounts a on a.organisation_id = c.organisation_id and a.id = c.account_id
 join platform_users p on p.application_id = c.application_id and p.id = c.system_platform_user_id
@@ -38,7 +38,7 @@ from accounts w
 left join lateral (
   select c.organisation_id, c.application_id, c.id, c.account_id, c.identifier, c.name, c.channel, c.provider,
     c.status, c.in_doubt_policy, c.system_platform_user_id, p.user_id as system_user_id,
-    p.external_id as system_external_id, p.name as system_name, w.config::text as config, w.sealed_config
+    p.external_id as system_external_id, p.name as system_name, w.config::text as config, w.sealed_config, w.webhook_id
   from connections c
   join platform_users p on p.application_id = c.application_id and p.id = c.system_platform_user_id
   where c.organisation_id = w.organisation_id and c.account_id = w.id and c.status = 'active'
@@ -108,6 +108,7 @@ class ConnectionRow:
     system_external_id: str
     system_name: str
     config: str
+    webhook_id: UUID
     sealed_config: bytes = field(repr=False)
 
 

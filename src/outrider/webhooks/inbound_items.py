@@ -1,9 +1,10 @@
 """What a platform told as items to append: one for each message, reaction, receipt, and thing that nobody knows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
@@ -36,11 +37,11 @@ from outrider.platforms.base import (
     InboundItem,
     InboundMessage,
     InboundReaction,
-    InboundReceipt,
     JsonObject,
     Sender,
     Unrecognised,
 )
+from outrider.platforms.receipts import InboundReceipt, ReceiptState
 from outrider.platforms.registry import Registry
 from outrider.tenancy.connection_directory import ConnectionDirectory, ConnectionEntry
 from outrider.tenancy.derived_ids import platform_user_id, user_id
@@ -54,6 +55,15 @@ _LONGEST_KEY = 500
 # Nobody sent messages before, and no clock is a day fast: such a time of a platform is a mistake.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_AHEAD = timedelta(days=1)
+# What moves a message's state; the other receipts are events beside it.
+_MOVED: Mapping[ReceiptState, MessageState] = MappingProxyType(
+    {
+        ReceiptState.SENT: MessageState.SENT,
+        ReceiptState.FAILED: MessageState.FAILED,
+        ReceiptState.DELIVERED: MessageState.DELIVERED,
+        ReceiptState.READ: MessageState.READ,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +222,15 @@ def _receipt(context: ReceivingContext, received: Received, receipt: InboundRece
     entry = received.entry
     event_id = context.ids.new()
     at = _believable(receipt.happened_at, time_of(event_id))
-    state = MessageState[receipt.state.name]
-    external_id = _shown(receipt.external_id)
+    word, external_id = receipt.state.value, _shown(receipt.external_id)
     payload: JsonObject = {
-        "status": state.word,
+        "status": word,
         "external_message_id": external_id,
-        f"{state.word}_at": shown_time(at),
+        f"{word}_at": shown_time(at),
+        **_told(receipt),
     }
     error: str | None = None
-    if state == MessageState.FAILED:
+    if receipt.state is ReceiptState.FAILED:
         problem = {
             "code": (receipt.code or FailureCode.UNKNOWN).value,
             "message": _shown(receipt.detail or "The platform could not deliver the message."),
@@ -230,11 +240,25 @@ def _receipt(context: ReceivingContext, received: Received, receipt: InboundRece
     return Append(
         application_id=entry.application_id,
         event_id=event_id,
-        events=(_event(context, received, event_id, f"message.{state.word}", payload, time_of(event_id)),),
+        events=(_event(context, received, event_id, f"message.{word}", payload, time_of(event_id)),),
         once_key=_once_key(entry, receipt.dedupe_key),
-        receipts=(Receipt(event_id, entry.connection_id, external_id, None, state, at, error),),
+        receipts=(
+            Receipt(event_id, entry.connection_id, external_id, None, _MOVED.get(receipt.state), at, error),
+        ),
         is_new_fact=False,
     )
+
+
+def _told(receipt: InboundReceipt) -> JsonObject:
+    """What not every receipt tells; `permanent` says that nothing should be sent to this recipient again."""
+    told: JsonObject = {}
+    if receipt.state in {ReceiptState.FAILED, ReceiptState.COMPLAINED, ReceiptState.UNSUBSCRIBED}:
+        told["permanent"] = receipt.is_permanent
+    if receipt.recipient is not None:
+        told["recipient"] = _shown(receipt.recipient)
+    if receipt.url is not None:
+        told["url"] = _shown(receipt.url)
+    return told
 
 
 def _unrecognised(context: ReceivingContext, received: Received, item: Unrecognised) -> Append:

@@ -23,6 +23,7 @@ from outrider.identity.activating import append_with_code, are_codes_wanted
 from outrider.identity.code_texts import find_code
 from outrider.platforms.base import (
     Adapter,
+    Deferred,
     InboundItem,
     InboundMessage,
     InboundRequest,
@@ -47,8 +48,10 @@ async def recognise(context: ReceivingContext, webhook_id: UUID, secret: str) ->
     """
     webhook = await context.connections.by_webhook(webhook_id)
     # an unknown address takes the same comparison as a wrong secret
-    known_hash = webhook.secret_hash if webhook is not None else bytes(32)
-    if not secrets_equal(hash_secret(secret), known_hash) or webhook is None:
+    known = (webhook.secret_hash, *webhook.callback_hashes) if webhook is not None else (bytes(32),)
+    given = hash_secret(secret)
+    is_known = [secrets_equal(given, one) for one in known]  # each is compared, whichever it is
+    if not any(is_known) or webhook is None:
         raise Unauthorized(NOT_AUTHENTIC)
     if webhook.connection is None:
         raise NotFound("No connection uses this webhook any more.", resource_type="PlatformConnection")
@@ -72,7 +75,7 @@ async def receive_for(
     if not entry.is_readable:
         # without its secrets nothing can be verified: the platform sends again until they are back
         raise Unavailable("The connection's credentials cannot be opened.")
-    if adapter is None or not adapter.verify(request, entry.context):
+    if adapter is None or not await _is_authentic(adapter, entry, request):
         context.metrics.inbound_total.add(entry.channel.value, "refused")
         raise Unauthorized(NOT_AUTHENTIC)
     parsed = adapter.parse(request, entry.context)
@@ -98,7 +101,16 @@ async def receive_for(
     else:
         answers = await _append_together(context, items)
     _report(context, received, parsed.items, answers)
+    if parsed.confirm is not None and not await parsed.confirm():
+        raise Unavailable("The platform did not take our confirmation.")
     return parsed.answer
+
+
+async def _is_authentic(adapter: Adapter, entry: ConnectionEntry, request: InboundRequest) -> bool:
+    verdict = await adapter.verify(request, entry.context)
+    if isinstance(verdict, Deferred):
+        raise Unavailable(f"The webhook could not be verified: {verdict.detail}.")
+    return verdict
 
 
 async def _append_together(context: ReceivingContext, items: Sequence[Append]) -> list[Answer]:

@@ -8,11 +8,10 @@ import pytest
 from outrider.platforms.base import (
     FailureCode,
     InboundMessage,
-    InboundReceipt,
-    ReceiptState,
     Sender,
     Unrecognised,
 )
+from outrider.platforms.receipts import InboundReceipt, ReceiptState
 from outrider.platforms.sandbox.inbound import parse_webhook
 
 

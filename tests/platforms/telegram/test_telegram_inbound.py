@@ -256,7 +256,7 @@ async def test_without_a_secret_token_the_path_secret_is_enough(
     headers = {} if header is None else {SECRET_TOKEN_HEADER: header}
     connection = connection_of(Channel.TELEGRAM, bot_token="1:A")
 
-    assert TelegramAdapter(outgoing).verify(InboundRequest(headers, b"{}"), connection) is is_authentic
+    assert await TelegramAdapter(outgoing).verify(InboundRequest(headers, b"{}"), connection) is is_authentic
 
 
 def _samples() -> list[str]:

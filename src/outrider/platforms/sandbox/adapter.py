@@ -111,7 +111,7 @@ class SandboxAdapter:
         del connection
         return Healthy("The sandbox is always there.")
 
-    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+    async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         return is_authentic(request, connection.config)
 
     def parse(self, request: InboundRequest, connection: ConnectionContext) -> ParsedWebhook:

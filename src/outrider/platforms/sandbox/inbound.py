@@ -11,14 +11,13 @@ from outrider.platforms.base import (
     InboundItem,
     InboundMessage,
     InboundReaction,
-    InboundReceipt,
     InboundRequest,
     JsonObject,
     ParsedWebhook,
-    ReceiptState,
     Sender,
     Unrecognised,
 )
+from outrider.platforms.receipts import InboundReceipt, ReceiptState
 from outrider.platforms.sandbox.media import MEDIA_KINDS, inbound_file
 from outrider.platforms.vendor_contents import LONGEST_EMOJI, contact_of, location_of
 from outrider.platforms.vendor_json import as_list, as_name, as_object, as_short_id, as_text, read
@@ -125,6 +124,8 @@ def _receipt(number: int, entry: JsonObject) -> InboundReceipt | Unrecognised:
         happened_at=_time(entry.get("at")),
         code=FailureCode.UNKNOWN if has_failed else None,
         detail=as_text(entry.get("error")) if has_failed else None,
+        is_permanent=entry.get("permanent") is True,
+        url=as_text(entry.get("url")),
     )
 
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import orjson
 
 from outrider.core import log
-from outrider.platforms.base import ConnectionContext, InboundRequest, ReceiptState
+from outrider.platforms.base import ConnectionContext, InboundRequest
+from outrider.platforms.receipts import ReceiptState
 from outrider.platforms.sandbox.behaviours import Receipts
 from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
 

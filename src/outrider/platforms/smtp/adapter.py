@@ -20,15 +20,14 @@ from outrider.platforms.base import (
     Unhealthy,
     Unrecognised,
 )
+from outrider.platforms.letters import Letter, write_letter
 from outrider.platforms.mail_addresses import read_mail_address
-from outrider.platforms.smtp.letters import Attached, Letter, write_letter
 from outrider.platforms.smtp.manifest import MANIFEST
 from outrider.platforms.smtp.pool import SessionPool
 from outrider.platforms.smtp.replies import Trouble, outcome_of
 from outrider.platforms.smtp.sessions import HostCheck, Server, Session
 
 _MARGIN_SECONDS = 1.0
-_LONG_TEXT = 32 * 1024
 
 
 class SmtpAdapter:
@@ -48,7 +47,7 @@ class SmtpAdapter:
 
     async def send(self, outbound: Outbound, connection: ConnectionContext) -> Outcome:
         give_up_at = asyncio.get_running_loop().time() + self._manifest.attempt_seconds - _MARGIN_SECONDS
-        letter = await _written(outbound, connection)
+        letter = await write_letter(outbound, connection.config)
         if isinstance(letter, Rejected):
             return letter
         server = Server.of(connection.config)
@@ -81,7 +80,7 @@ class SmtpAdapter:
             return Unhealthy(f"The mail server cannot be used: {trouble.detail}")
         return Healthy(f"Logged in as {server.username}." if server.username else "Connected.")
 
-    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+    async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         del request, connection
         return False  # a mail server calls no webhook
 
@@ -91,14 +90,6 @@ class SmtpAdapter:
 
     async def close(self) -> None:
         await self._pool.close()
-
-
-async def _written(outbound: Outbound, connection: ConnectionContext) -> Letter | Rejected:
-    text = outbound.content.get("text")
-    attached = [Attached(file.filename, file.mime_type, await file.read()) for file in outbound.files]
-    if attached or (isinstance(text, str) and len(text) > _LONG_TEXT):
-        return await asyncio.to_thread(write_letter, outbound, connection.config, attached)
-    return write_letter(outbound, connection.config)
 
 
 async def _hand_over(session: Session, letter: Letter, give_up_at: float) -> Outcome:

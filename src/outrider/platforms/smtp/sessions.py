@@ -18,7 +18,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from outrider.platforms.smtp.letters import Letter
+from outrider.platforms.letters import Letter
 from outrider.platforms.smtp.manifest import NONE, STARTTLS, TLS
 from outrider.platforms.smtp.replies import Step, Trouble
 

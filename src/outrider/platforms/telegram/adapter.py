@@ -63,7 +63,7 @@ class TelegramAdapter:
     async def check(self, connection: ConnectionContext) -> Healthy | Unhealthy:
         return await check_bot(self._http, Bot.of(connection.config), self._manifest.attempt_seconds)
 
-    def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
+    async def verify(self, request: InboundRequest, connection: ConnectionContext) -> bool:
         return is_authentic(request, connection.config)
 
     def parse(self, request: InboundRequest, connection: ConnectionContext) -> ParsedWebhook:

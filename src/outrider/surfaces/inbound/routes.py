@@ -33,6 +33,7 @@ class InboundEndpoint:
     recognise: Callable[[UUID, str], Awaitable[ConnectionEntry]]
     receive: Callable[[ConnectionEntry, InboundRequest], Awaitable[WebhookAnswer]]
     metrics: Metrics
+    public_url: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -60,7 +61,8 @@ class InboundEndpoint:
         entry = await self.recognise(_parsed(webhook_id), secret)
         body = await read_body(scope, receive, limit=MAX_BODY_BYTES)
         query = scope["query_string"].decode("latin-1")
-        return await self.receive(entry, InboundRequest(decoded_headers(scope), body, query))
+        url = f"{self.public_url}{scope['path']}{'?' if query else ''}{query}"
+        return await self.receive(entry, InboundRequest(decoded_headers(scope), body, query, url))
 
     async def _refuse(self, webhook_id: str, send: Send, error: AppError) -> None:
         # what is not the sender's fault must be sent again; some platforms drop the message at any 4xx

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from email.message import EmailMessage
 
@@ -11,11 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.platforms.base import FailureCode, Outbound, Rejected
-from outrider.platforms.smtp.html_text import text_of_html
-from outrider.platforms.smtp.letters import Attached, Letter, write_letter
+from outrider.platforms.conformance_case import file_of
+from outrider.platforms.html_text import text_of_html
+from outrider.platforms.letters import Attached, Letter, draft_of, letter_of
 from tests.platforms.connections import text_to
 
-CONFIG = {"from_email": "hello@sender.example", "from_name": "Sender & Söhne"}
+CONFIG: dict[str, object] = {"from_email": "hello@sender.example", "from_name": "Sender & Söhne"}
+
+
+def write_letter(
+    outbound: Outbound, config: dict[str, object], attached: Sequence[Attached] = ()
+) -> Letter | Rejected:
+    files = [replace(file_of(file.filename, file.content), mime_type=file.mime_type) for file in attached]
+    draft = draft_of(replace(outbound, files=tuple(files)), config)
+    return draft if isinstance(draft, Rejected) else letter_of(draft, attached)
 
 
 def _letter(outbound: Outbound, **config: object) -> Letter:
@@ -250,3 +260,11 @@ def test_a_reply_names_what_it_answers(answered: str, header: str | None) -> Non
     mail = _mail(_letter(replace(text_to("ada@example.com"), reply_to_external_id=answered)))
 
     assert (mail["In-Reply-To"], mail["References"], mail["Bcc"]) == (header, header, None)
+
+
+@pytest.mark.parametrize("name", ["a\r\nBcc: eve@example.com", "a\n.pdf", "a\x00.pdf", "a\u2028b.pdf"])
+def test_a_line_break_in_the_name_of_a_file_is_refused(name: str) -> None:
+    refused = write_letter(text_to("ada@example.com"), CONFIG, [Attached(name, "text/plain", b"x")])
+
+    assert isinstance(refused, Rejected)
+    assert refused.code is FailureCode.CONTENT_REJECTED

@@ -1,5 +1,6 @@
 """A message as a mail: its envelope and its bytes, or why it cannot be one."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from outrider.platforms.base import FailureCode, Outbound, Rejected
+from outrider.platforms.html_text import text_of_html
 from outrider.platforms.mail_addresses import MailAddress, read_mail_address
-from outrider.platforms.smtp.html_text import text_of_html
 
 _LONG_TEXT = 16 * 1024
+_LONG_IN_LOOP = 32 * 1024
 _LONGEST_LINE = 998
 _LONGEST_HEADER = 2000
 _MESSAGE_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{3,250}")
@@ -31,14 +33,6 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Headers:
-    sender: MailAddress
-    sender_name: str
-    recipient: MailAddress
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
 class Attached:
     """A file with its content."""
 
@@ -47,29 +41,100 @@ class Attached:
     content: bytes = field(repr=False)
 
 
-def write_letter(
-    outbound: Outbound, config: Mapping[str, object], attached: Sequence[Attached] = ()
-) -> Letter | Rejected:
-    """Write the mail. Whatever could smuggle in a header is refused, never cleaned silently."""
-    text = _text_of(outbound.content, has_files=bool(attached))
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All that a mail says but its files, checked: no part of it can smuggle in a header.
+
+    `message_id` stands without its angle brackets, and so does `answered`, the id of the mail that is answered.
+    """
+
+    message_id: str
+    sender: MailAddress
+    sender_name: str
+    recipient: MailAddress
+    subject: str
+    text: str
+    html: str | None
+    answered: str | None
+
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether only servers that offer SMTPUTF8 can take it."""
+        return self.sender.needs_smtputf8 or self.recipient.needs_smtputf8
+
+
+def draft_of(outbound: Outbound, config: Mapping[str, object]) -> Draft | Rejected:
+    """Read a message as a mail. Whatever could smuggle in a header is refused, never cleaned silently."""
+    text = _text_of(outbound.content, has_files=bool(outbound.files))
     if text is None:
         return _unacceptable("only messages with text or files can be sent as mail")
+    if any(_has_control(file.filename) for file in outbound.files):
+        return _unacceptable("the name of a file holds control characters")
     headers = _headers(outbound, config)
     if isinstance(headers, Rejected):
         return headers
-    mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=_needs_utf8(headers)))
-    message_id = f"{outbound.delivery_id}@{headers.sender.ascii_domain}"
-    _write_headers(mail, headers, message_id, outbound.reply_to_external_id)
-    _write_parts(mail, _encodable(text), is_html=_is_html(outbound.metadata))
+    answered = outbound.reply_to_external_id
+    text, is_html = _encodable(text), _is_html(outbound.metadata)
+    return Draft(
+        message_id=f"{outbound.delivery_id}@{headers.sender.ascii_domain}",
+        sender=headers.sender,
+        sender_name=headers.sender_name,
+        recipient=headers.recipient,
+        subject=headers.subject,
+        text=text_of_html(text) if is_html else text,
+        html=text if is_html else None,
+        answered=answered if answered is not None and _MESSAGE_ID.fullmatch(answered) else None,
+    )
+
+
+async def read_draft(outbound: Outbound, config: Mapping[str, object]) -> Draft | Rejected:
+    """Read a message as a mail; long ones in a thread."""
+    text = outbound.content.get("text")
+    if isinstance(text, str) and len(text) > _LONG_IN_LOOP:
+        return await asyncio.to_thread(draft_of, outbound, config)
+    return draft_of(outbound, config)
+
+
+async def read_attached(outbound: Outbound) -> list[Attached]:
+    """Read the files of a message."""
+    return [Attached(file.filename, file.mime_type, await file.read()) for file in outbound.files]
+
+
+async def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | Rejected:
+    """Write a message as a mail with its files; long ones in a thread."""
+    draft = await read_draft(outbound, config)
+    if isinstance(draft, Rejected):
+        return draft
+    attached = await read_attached(outbound)
+    if attached or len(draft.text) + len(draft.html or "") > _LONG_IN_LOOP:
+        return await asyncio.to_thread(letter_of, draft, attached)
+    return letter_of(draft)
+
+
+def letter_of(draft: Draft, attached: Sequence[Attached] = ()) -> Letter:
+    """Write a mail."""
+    mail = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=draft.needs_smtputf8))
+    _write_headers(mail, draft)
+    mail.set_content(draft.text, cte=_encoding_of(draft.text))
+    if draft.html is not None:
+        mail.add_alternative(draft.html, subtype="html", cte=_encoding_of(draft.html))
     for file in attached:
         _attach(mail, file)
     return Letter(
-        message_id=message_id,
-        sender=headers.sender.wire,
-        recipient=headers.recipient.wire,
-        needs_smtputf8=_needs_utf8(headers),
+        message_id=draft.message_id,
+        sender=draft.sender.wire,
+        recipient=draft.recipient.wire,
+        needs_smtputf8=draft.needs_smtputf8,
         body=mail.as_bytes(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    sender: MailAddress
+    sender_name: str
+    recipient: MailAddress
+    subject: str
 
 
 def _text_of(content: Mapping[str, object], *, has_files: bool) -> str | None:
@@ -101,25 +166,18 @@ def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rej
     return _Headers(sender, _encodable(sender_name), recipient, _encodable(subject))
 
 
-def _write_headers(mail: EmailMessage, headers: _Headers, message_id: str, answered: str | None) -> None:
-    mail["From"] = _address_header(headers.sender_name, headers.sender)
-    mail["To"] = _address_header("", headers.recipient)
-    mail["Subject"] = headers.subject
+def _write_headers(mail: EmailMessage, draft: Draft) -> None:
+    mail["From"] = _address_header(draft.sender_name, draft.sender)
+    mail["To"] = _address_header("", draft.recipient)
+    mail["Subject"] = draft.subject
     mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = f"<{message_id}>"
-    if answered is not None and _MESSAGE_ID.fullmatch(answered):
-        mail["In-Reply-To"] = mail["References"] = f"<{answered}>"
+    mail["Message-ID"] = f"<{draft.message_id}>"
+    if draft.answered is not None:
+        mail["In-Reply-To"] = mail["References"] = f"<{draft.answered}>"
 
 
 def _address_header(name: str, address: MailAddress) -> Address:
     return Address(display_name=name, username=address.local_part, domain=address.ascii_domain)
-
-
-def _write_parts(mail: EmailMessage, text: str, *, is_html: bool) -> None:
-    plain = text_of_html(text) if is_html else text
-    mail.set_content(plain, cte=_encoding_of(plain))
-    if is_html:
-        mail.add_alternative(text, subtype="html", cte=_encoding_of(text))
 
 
 def _attach(mail: EmailMessage, file: Attached) -> None:
@@ -143,10 +201,6 @@ def _encoding_of(text: str) -> str | None:
 def _is_html(metadata: Mapping[str, object]) -> bool:
     content_type = metadata.get("content_type")
     return isinstance(content_type, str) and content_type.split(";")[0].strip().lower() == "text/html"
-
-
-def _needs_utf8(headers: _Headers) -> bool:
-    return headers.sender.needs_smtputf8 or headers.recipient.needs_smtputf8
 
 
 def _is_header_text(text: str) -> bool:
