@@ -19,6 +19,23 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     return _grouped(address)
 
 
+def is_https(scope: Scope, trusted: Networks) -> bool:
+    """Whether a request came by https: to us, or to a trusted proxy that says so."""
+    if scope.get("scheme") == "https":
+        return True
+    client = scope.get("client")
+    told = (header(scope, b"x-forwarded-proto") or b"").split(b",")[-1].strip().lower()
+    return told == b"https" and client is not None and _is_trusted(str(client[0]), trusted)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens at this address is reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _is_trusted(address: str, trusted: Networks) -> bool:
     try:
         found = ip_address(address)

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 from outrider.platforms.base import FailureCode, Outbound, Rejected
 from outrider.platforms.html_text import text_of_html
-from outrider.platforms.mail_addresses import MailAddress, read_mail_address
+from outrider.platforms.mail_addresses import MailAddress, read_mail_address, read_named_address
 
 _LONG_TEXT = 16 * 1024
 _LONG_IN_LOOP = 32 * 1024
@@ -75,6 +75,7 @@ def draft_of(outbound: Outbound, config: Mapping[str, object]) -> Draft | Reject
         return headers
     answered = outbound.reply_to_external_id
     text, is_html = _encodable(text), _is_html(outbound.metadata)
+    html = outbound.content.get("html")
     return Draft(
         message_id=f"{outbound.delivery_id}@{headers.sender.ascii_domain}",
         sender=headers.sender,
@@ -82,7 +83,7 @@ def draft_of(outbound: Outbound, config: Mapping[str, object]) -> Draft | Reject
         recipient=headers.recipient,
         subject=headers.subject,
         text=text_of_html(text) if is_html else text,
-        html=text if is_html else None,
+        html=text if is_html else _encodable(html) if isinstance(html, str) else None,
         answered=answered if answered is not None and _MESSAGE_ID.fullmatch(answered) else None,
     )
 
@@ -150,7 +151,7 @@ def _text_of(content: Mapping[str, object], *, has_files: bool) -> str | None:
 def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rejected:
     given_subject = outbound.metadata.get("subject")
     subject = "" if given_subject is None else given_subject
-    sender_name, sender_email = config.get("from_name") or "", config.get("from_email")
+    sender_name, sender_email = _sender(outbound.metadata, config)
     if not isinstance(subject, str) or not _is_header_text(subject):
         return _unacceptable(f"the subject must be one line of at most {_LONGEST_HEADER} characters")
     if not isinstance(sender_name, str) or not _is_header_text(sender_name):
@@ -164,6 +165,15 @@ def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rej
     if recipient is None:
         return Rejected(FailureCode.RECIPIENT_NOT_FOUND, "the recipient is no mail address")
     return _Headers(sender, _encodable(sender_name), recipient, _encodable(subject))
+
+
+def _sender(metadata: Mapping[str, object], config: Mapping[str, object]) -> tuple[object, object]:
+    """Name and address of who writes: the message's own `from`, else the connection's."""
+    given = metadata.get("from")
+    if isinstance(given, str) and not _has_control(given):
+        found = read_named_address(given)
+        return found if found is not None else ("", given)
+    return config.get("from_name") or "", config.get("from_email")
 
 
 def _write_headers(mail: EmailMessage, draft: Draft) -> None:

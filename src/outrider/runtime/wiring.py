@@ -38,6 +38,8 @@ from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SANDBOX, SendingContext
+from outrider.messaging.submissions.finding import FindingContext
+from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import ConnectionContext, InboundRequest
 from outrider.platforms.host_check import PublicHosts
@@ -46,9 +48,11 @@ from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.runtime.master_key import check_master_key
+from outrider.templates.rendering import TemplatesContext, render
 from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
+from outrider.tenancy.backends import BackendDirectory
 from outrider.tenancy.callback_addresses import CallbackAddresses
 from outrider.tenancy.changes import follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
@@ -56,6 +60,7 @@ from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
 from outrider.tenancy.members.context import AccessContext, open_access
 from outrider.tenancy.members.directory import MemberDirectory
+from outrider.tenancy.message_keys import MessageKeyDirectory
 from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
@@ -78,6 +83,8 @@ class Runtime:
     registry: Registry
     listener: Listener
     api_keys: ApiKeyDirectory
+    message_keys: MessageKeyDirectory
+    backends: BackendDirectory
     limits: RateLimits
     members: MemberDirectory
     access: AccessContext
@@ -97,6 +104,8 @@ class Runtime:
     identity: IdentityContext
     files: FilesContext
     file_links: FileLinks
+    submitting: SubmittingContext
+    templates: TemplatesContext
     receiving: receiving.ReceivingContext
 
     async def start(self) -> None:
@@ -191,15 +200,18 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
+    message_keys, backends = MessageKeyDirectory(database, sealer), BackendDirectory(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
     schemas = EventSchemaDirectory(database)
     _follow(
         listener,
         {
             Changed.API_KEY: api_keys,
+            Changed.MESSAGE_KEY: message_keys,
             Changed.MEMBER: members,
-            Changed.APPLICATION: applications,
-            Changed.CONNECTION: connections,
+            Changed.APPLICATION: _Both(applications, backends),
+            Changed.CONNECTION: _Both(connections, backends),
+            Changed.BACKENDS: backends,
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: (schemas := EventSchemaDirectory(database)),
         },
@@ -209,6 +221,9 @@ async def open_runtime(
         appender, connections, registry, ids, database.system, metrics, identity, marking, file_links.url
     )
     sandbox.receiving = receiving_context
+    templates = TemplatesContext()
+    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
+    files = FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts)
     runtime = Runtime(
         settings=settings,
         process_id=process_id,
@@ -219,6 +234,8 @@ async def open_runtime(
         registry=registry,
         listener=listener,
         api_keys=api_keys,
+        message_keys=message_keys,
+        backends=backends,
         limits=RateLimits(database.system, ids.now),
         members=members,
         access=access,
@@ -231,13 +248,17 @@ async def open_runtime(
         heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
-        sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
+        sending=sending,
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
-        files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
+        files=files,
         file_links=file_links,
+        submitting=SubmittingContext(
+            sending, backends, files, FindingContext(database.reads, backends), partial(render, templates)
+        ),
+        templates=templates,
         receiving=receiving_context,
     )
     await runtime.start()
@@ -359,6 +380,21 @@ class _Directory(Protocol):
     def forget(self, changed_id: UUID, /) -> None: ...
 
     def clear(self) -> None: ...
+
+
+class _Both:
+    """Two directories that forget on the same change."""
+
+    def __init__(self, *directories: _Directory) -> None:
+        self._directories = directories
+
+    def forget(self, changed_id: UUID, /) -> None:
+        for directory in self._directories:
+            directory.forget(changed_id)
+
+    def clear(self) -> None:
+        for directory in self._directories:
+            directory.clear()
 
 
 def _follow(listener: Listener, directories: Mapping[Changed, _Directory]) -> None:

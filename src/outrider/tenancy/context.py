@@ -32,6 +32,9 @@ class Changed(StrEnum):
     CONNECTION = "connection"
     SUBSCRIPTION = "subscription"
     MEMBER = "member"
+    MESSAGE_KEY = "message_key"
+    BACKENDS = "backends"
+    """Which accounts send for the application whose id it is told with."""
     EVENT_SCHEMAS = "event_schemas"
     """Of the application whose id it is told with."""
 

@@ -12,12 +12,14 @@ from tests.surfaces.admin_graphql.world import ARGUMENTS, MISSING, World, docume
 _KINDS = {
     "applicationId": "application",
     "accountId": "account",
+    "applicationIds": "application",
     "updateMember": "member",
     "removeMember": "member",
     "updateApplication": "application",
     "deleteApplication": "application",
     "rotateApiKey": "api_key",
     "revokeApiKey": "api_key",
+    "revokeMessageKey": "message_key",
     "updateAccount": "account",
     "deleteAccount": "account",
     "updatePlatformConnection": "connection",
@@ -56,7 +58,9 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
     assert answers[0]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("kind", ["api_key", "account", "connection", "member", "invitation", "application"])
+@pytest.mark.parametrize(
+    "kind", ["api_key", "message_key", "account", "connection", "member", "invitation", "application"]
+)
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds
     for name, argument in _WITH_IDS:

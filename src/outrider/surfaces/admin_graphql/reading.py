@@ -20,6 +20,7 @@ from outrider.tenancy.api_keys import ApiKey
 from outrider.tenancy.auditing import AuditEvent, AuditFilters, AuditPage, list_audit
 from outrider.tenancy.managing_accounts import AccountView
 from outrider.tenancy.members import invitations, signing_in
+from outrider.tenancy.queries_backends import DefaultRow
 
 Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, Call, Arguments], Any]
@@ -71,6 +72,16 @@ async def _connections_of(
 
 async def _keys_of(source: AdministeredApplication, call: Call, _arguments: Arguments) -> Sequence[ApiKey]:
     return [one for one in await call.api_keys() if one.application_id == source.id]
+
+
+async def _backends_of(
+    source: AdministeredApplication, call: Call, _arguments: Arguments
+) -> Sequence[DefaultRow]:
+    return [one for one in await call.default_backends() if one.application_id == source.id]
+
+
+async def _backend_account(source: DefaultRow, call: Call, _arguments: Arguments) -> AccountView:
+    return next(one for one in await call.accounts() if one.id == source.account_id)
 
 
 def _account_url(source: AccountView, call: Call, _arguments: Arguments) -> str:
@@ -164,12 +175,18 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
             ("applications", Call.applications),
             ("members", Call.members),
             ("apiKeys", Call.api_keys),
+            ("messageKeys", Call.message_keys),
             ("accounts", Call.accounts),
         )
     },
     "Application.config": lambda source, _call, _arguments: source.settings.as_config(),
     "Application.platformConnections": _connections_of,
     "Application.apiKeys": _keys_of,
+    "Application.defaultBackends": _backends_of,
+    "DefaultBackend.platformName": _upper("channel"),
+    "DefaultBackend.account": _backend_account,
+    "MessageKey.signingRequired": lambda source, _call, _arguments: source.is_signing_required,
+    "MessageKey.secretWaived": lambda source, _call, _arguments: source.is_secret_waived,
     "Member.status": _upper("status"),
     "Account.platformName": _upper("channel"),
     "Account.webhookUrl": _account_url,
