@@ -79,7 +79,8 @@ async def provide_bootstrap(
     if kept is not None and await _is_of_this_database(context, kept):
         await _refuse_other_names(context, path, kept, organisation, application)
         completed = await _completed(context, kept)
-        given = Bootstrap(**(completed | {"base_url": context.public_url}))
+        completed["base_url"] = context.public_url
+        given = Bootstrap(**completed)
     else:
         given = await _create(context, organisation or DEFAULT_NAME, application or DEFAULT_NAME)
     if asdict(given) != kept:

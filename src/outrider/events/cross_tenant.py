@@ -118,7 +118,9 @@ def _event_rows(numbered: Sequence[tuple[int, Append]]) -> _EventRows:
 
 def _more_rows(numbered: Sequence[tuple[int, Append]]) -> tuple[str, Sequence[list[tuple[object, ...]]]]:
     """The statement that writes what these items hold, and its further sets: none for ordinary ones."""
-    submissions = [(n, *item.submission) for n, item in numbered if item.submission is not None]
+    submissions: list[tuple[object, ...]] = [
+        (n, *item.submission) for n, item in numbered if item.submission is not None
+    ]
     if submissions:
         return APPEND_WITH_SUBMISSIONS, (*_file_rows(numbered), submissions)
     has_files = any(

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -92,14 +92,9 @@ def _request(given: Mapping[str, object]) -> SubmitRequest:
     flags = {ours: _flag(given, name) for name, ours in _FLAGS.items()}
     # what an older client calls it
     flags["is_render_only"] = flags["is_render_only"] or _flag(given, "no_send")
-    return SubmitRequest(
-        channel=channel,
-        to=to,
-        data=_data(given),
-        **texts,
-        **ids,
-        **flags,
-    )
+    # Any: each value has the type of its field because each reader does
+    fields: dict[str, Any] = {**texts, **ids, **flags}
+    return SubmitRequest(channel=channel, to=to, data=_data(given), **fields)
 
 
 def _channel(given: Mapping[str, object]) -> Channel:
