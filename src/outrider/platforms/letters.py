@@ -39,6 +39,7 @@ class Attached:
     filename: str
     mime_type: str
     content: bytes = field(repr=False)
+    is_inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,11 @@ async def read_draft(outbound: Outbound, config: Mapping[str, object]) -> Draft 
 
 async def read_attached(outbound: Outbound) -> list[Attached]:
     """Read the files of a message."""
-    return [Attached(file.filename, file.mime_type, await file.read()) for file in outbound.files]
+    is_inline = outbound.metadata.get("disposition") == "inline"
+    return [
+        Attached(file.filename, file.mime_type, await file.read(), is_inline=is_inline)
+        for file in outbound.files
+    ]
 
 
 async def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | Rejected:
@@ -196,7 +201,12 @@ def _attach(mail: EmailMessage, file: Attached) -> None:
         # these may not be encoded, and would be read as part of the mail
         main, sub = "application", "octet-stream"
     mail.add_attachment(
-        file.content, maintype=main, subtype=sub, filename=_encodable(file.filename), cte="base64"
+        file.content,
+        maintype=main,
+        subtype=sub,
+        filename=_encodable(file.filename),
+        cte="base64",
+        disposition="inline" if file.is_inline else "attachment",
     )
 
 

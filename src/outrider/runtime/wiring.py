@@ -135,8 +135,7 @@ async def open_runtime(
     """Open every part on a migrated database and begin to work (role all, api or worker)."""
     sealer = open_sealer(settings)
     database = await _opened_database(dsn, sealer)
-    ids, metrics = IdClock(), Metrics()
-    disk = DiskWatch(settings.data_dir)
+    ids, metrics, disk = IdClock(), Metrics(), DiskWatch(settings.data_dir)
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
@@ -200,9 +199,8 @@ async def open_runtime(
     )
     hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
-    message_keys, backends = MessageKeyDirectory(database, sealer), BackendDirectory(tenancy)
+    message_keys, backends, templates = _submitters(tenancy)
     listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
-    schemas = EventSchemaDirectory(database)
     _follow(
         listener,
         {
@@ -221,9 +219,10 @@ async def open_runtime(
         appender, connections, registry, ids, database.system, metrics, identity, marking, file_links.url
     )
     sandbox.receiving = receiving_context
-    templates = TemplatesContext()
-    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
-    files = FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts)
+    sending, files = (
+        SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
+        FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
+    )
     runtime = Runtime(
         settings=settings,
         process_id=process_id,
@@ -372,6 +371,12 @@ def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContex
     """Who keys and access tokens belong to."""
     database, ids, access = tenancy.database, tenancy.ids, open_access(tenancy)
     return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
+
+
+def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDirectory, TemplatesContext]:
+    """Who submits transactional messages, what sends them, and what renders them."""
+    keys = MessageKeyDirectory(tenancy.database, tenancy.sealer)
+    return keys, BackendDirectory(tenancy), TemplatesContext()
 
 
 class _Directory(Protocol):

@@ -39,8 +39,9 @@ _BACKEND = """select a.id, a.identifier, a.provider,
 from accounts a where a.organisation_id = $1 and a.channel = $3 and a.deleted_at is null"""
 SELECT_BACKEND = f"{_BACKEND} and a.identifier = $4"
 SELECT_BACKEND_BY_ID = f"{_BACKEND} and a.id = $4"
-SELECT_DEFAULT_BACKEND = f"""{_BACKEND} and a.id = (select d.account_id from default_backends d
+_DEFAULT = """(select d.account_id from default_backends d
   where d.organisation_id = $1 and d.application_id = $2 and d.channel = $3)"""
+SELECT_DEFAULT_BACKEND = f"{_BACKEND} and a.id = {_DEFAULT}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,41 @@ from outrider.platforms.base import Channel
 from tests.surfaces.outkit_rest.submitting import PATH, Submitter, fresh_stamp, new_backend, refusal
 
 KEYS = frozenset(
-    """backend backend_id backend_response data delivered_at done failed_at from html_body html_template_body id
-    id_from_backend id_from_submitter project project_id provider_id queued_for_delivery_at
-    queued_for_rendering_at received_at render_only rendered_at status status_message subject sync template
-    template_id template_styles test text_body text_template_body to type""".split()
+    [
+        "backend",
+        "backend_id",
+        "backend_response",
+        "data",
+        "delivered_at",
+        "done",
+        "failed_at",
+        "from",
+        "html_body",
+        "html_template_body",
+        "id",
+        "id_from_backend",
+        "id_from_submitter",
+        "project",
+        "project_id",
+        "provider_id",
+        "queued_for_delivery_at",
+        "queued_for_rendering_at",
+        "received_at",
+        "render_only",
+        "rendered_at",
+        "status",
+        "status_message",
+        "subject",
+        "sync",
+        "template",
+        "template_id",
+        "template_styles",
+        "test",
+        "text_body",
+        "text_template_body",
+        "to",
+        "type",
+    ]
 )
 
 
@@ -294,8 +325,24 @@ async def test_the_idempotency_key_makes_a_repeat(submitter: Submitter) -> None:
 
 async def test_null_is_as_good_as_absent_everywhere(submitter: Submitter) -> None:
     absent = dict.fromkeys(
-        "from project_id template template_id text_template_body html_template_body template_styles html_body data "
-        "backend backend_id sync render_only test id_from_submitter no_send".split()
+        [
+            "from",
+            "project_id",
+            "template",
+            "template_id",
+            "text_template_body",
+            "html_template_body",
+            "template_styles",
+            "html_body",
+            "data",
+            "backend",
+            "backend_id",
+            "sync",
+            "render_only",
+            "test",
+            "id_from_submitter",
+            "no_send",
+        ]
     )
     sent = await submitter.submit(**absent)
 

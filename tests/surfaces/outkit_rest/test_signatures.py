@@ -110,7 +110,7 @@ def test_a_signature_holds_for_what_was_signed_and_nothing_else(
         (b" 1000", False),
         (b"1000.", False),
         (b"0x3e8", False),
-        ("١٠٠٠".encode(), False),
+        ("\u0661\u0660\u0660\u0660".encode(), False),
         (b"nan", False),
         (b"1" * 500, False),
     ],
@@ -281,10 +281,23 @@ async def test_the_php_client(submitter: Submitter) -> None:
 
 
 async def test_the_elixir_client_sends_every_key_it_knows(submitter: Submitter) -> None:
-    names = (
-        "backend data from html_body id_from_submitter no_send project render_only subject sync template test "
-        "text_body to type"
-    ).split()
+    names = [
+        "backend",
+        "data",
+        "from",
+        "html_body",
+        "id_from_submitter",
+        "no_send",
+        "project",
+        "render_only",
+        "subject",
+        "sync",
+        "template",
+        "test",
+        "text_body",
+        "to",
+        "type",
+    ]
     message = {name: submitter.message().get(name) for name in names}
     body = json.dumps({"message": message}).encode()
     headers = {**submitter.signed("POST", PATH, body), "Content-Type": "application/json"}
@@ -297,10 +310,19 @@ async def test_the_elixir_client_sends_every_key_it_knows(submitter: Submitter) 
 
 async def test_the_csharp_client_with_a_waived_secret(submitter: Submitter) -> None:
     client = await submitter.with_key(is_signing_required=False, is_secret_waived=True)
-    names = (
-        "text_template_body template_styles template_id template project_id id_from_submitter html_template_body "
-        "html_body from backend_id backend"
-    ).split()
+    names = [
+        "text_template_body",
+        "template_styles",
+        "template_id",
+        "template",
+        "project_id",
+        "id_from_submitter",
+        "html_template_body",
+        "html_body",
+        "from",
+        "backend_id",
+        "backend",
+    ]
     message = {**client.message(text_body="<Hé>"), "test": False, "sync": True, "render_only": False}
     message |= {name: None for name in names if name not in message}
     escaped = json.dumps({"message": message}).replace("<", "\\u003C").replace(">", "\\u003E")

@@ -1,7 +1,7 @@
 """Submitting a transactional message: find its project and backend, render, append, and (if asked) wait for its end.
 
-It becomes a `message.outbound` event that holds the final content, with `message.rendered` its child in the same commit.
-What cannot be rendered is kept too, as a message that has failed.
+It becomes a `message.outbound` event that holds the final content, with `message.rendered` its child in the same
+commit. What cannot be rendered is kept too, as a message that has failed.
 """
 
 import asyncio
