@@ -33,9 +33,10 @@ where organisation_id = $1 and kind = 'application' and archived_at is null orde
 SELECT_ACCOUNT_NAMED = """
 select id from accounts where organisation_id = $1 and identifier = $2 and deleted_at is null
 """
+# A connection that was disabled is the one that is used still: nobody may make another around it.
 _BACKEND = """select a.id, a.identifier, a.provider,
   (select c.id from connections c where c.organisation_id = a.organisation_id and c.account_id = a.id
-    and c.application_id = $2 and c.status = 'active' order by c.created_at, c.id limit 1) as connection_id
+    and c.application_id = $2 and c.status <> 'deleted' order by c.status, c.created_at, c.id limit 1) as connection_id
 from accounts a where a.organisation_id = $1 and a.channel = $3 and a.deleted_at is null"""
 SELECT_BACKEND = f"{_BACKEND} and a.identifier = $4"
 SELECT_BACKEND_BY_ID = f"{_BACKEND} and a.id = $4"

@@ -8,6 +8,8 @@ from uuid import UUID
 import pytest
 
 from outrider.platforms.base import Channel
+from outrider.runtime.verifying import verify
+from outrider.tenancy.managing_connections import ConnectionChanges, update_connection
 from tests.surfaces.outkit_rest.submitting import PATH, Submitter, fresh_stamp, new_backend, refusal
 
 KEYS = frozenset(
@@ -183,6 +185,22 @@ async def test_without_a_backend_the_account_is_not_configured(submitter: Submit
 
     assert (status, code) == (422, "config_issue")
     assert "sms" in message
+
+
+async def test_a_connection_that_was_disabled_is_not_gone_around(submitter: Submitter) -> None:
+    await submitter.submit()
+    client = submitter.client
+    (connection,) = (await client.data("{ platformConnections { id } }"))["platformConnections"]
+    changes = ConnectionChanges(status="disabled")
+    await update_connection(
+        client.server.runtime.tenancy, client.tenant.actor, UUID(connection["id"]), changes
+    )
+
+    async with asyncio.timeout(5):
+        while (answered := await submitter.post()).status == 201:
+            await asyncio.sleep(0.05)
+    assert refusal(answered)[:2] == (422, "config_issue")
+    assert len((await client.data("{ platformConnections { id } }"))["platformConnections"]) == 1
 
 
 async def test_messages_are_listed_newest_first_and_found_by_what_is_known(submitter: Submitter) -> None:
@@ -385,3 +403,27 @@ async def test_attachments_are_stored_as_files_and_sent(submitter: Submitter) ->
         ("a.txt", 5),
         ("b.bin", 2),
     ]
+
+
+async def test_too_many_requests_are_told(submitter: Submitter) -> None:
+    pool = submitter.client.server.runtime.database.system
+    await pool.execute(
+        "update organisations set tier = 'free' where id = $1", submitter.client.tenant.organisation_id
+    )
+    limited = await submitter.with_key()
+    async with asyncio.timeout(30):
+        while (answered := await limited.call("GET", PATH)).status == 200:
+            assert "x-ratelimit-limit" in answered.headers
+    assert refusal(answered)[:2] == (429, "too_many_requests")
+    assert int(answered.headers["retry-after"]) >= 1
+
+
+async def test_the_log_agrees_with_what_is_stored(submitter: Submitter, dsn: str) -> None:
+    await submitter.submit(sync=True)
+    await submitter.submit(sync=True, to="a+rejected@example.com")
+    await submitter.submit(render_only=True)
+
+    found = await verify(dsn)
+
+    mine = str(submitter.client.tenant.application_id)
+    assert not [(kind, one) for kind, ids in found.items() for one in ids if mine in one]

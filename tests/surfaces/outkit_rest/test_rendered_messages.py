@@ -15,6 +15,7 @@ from outrider.messaging.submissions.showing import shown_message
 from outrider.messaging.submissions.submitting import submit_message
 from outrider.messaging.submissions.values import SubmitRequest
 from outrider.platforms.base import Channel
+from outrider.runtime.verifying import verify
 from outrider.templates.errors import RenderError
 from outrider.templates.values import InApplication, PinnedVersion, Rendering, RenderRequest
 from outrider.tenancy.message_keys import MessageSender
@@ -87,7 +88,7 @@ async def test_a_rendered_message_holds_its_final_content(submitter: Submitter) 
     assert [child["eventType"] for child in rest] == ["message.sent", "message.done"]
 
 
-async def test_what_cannot_be_rendered_is_kept_as_failed(submitter: Submitter) -> None:
+async def test_what_cannot_be_rendered_is_kept_as_failed(submitter: Submitter, dsn: str) -> None:
     async with listener() as heard:
         await subscribe(submitter.client, heard.url)
         sent = await submit(submitter, text_template="a\n{{#if x}}", is_sync=True)
@@ -102,6 +103,9 @@ async def test_what_cannot_be_rendered_is_kept_as_failed(submitter: Submitter) -
     event = await submitter.client.event(sent["id"])
     assert [child["eventType"] for child in event["childEvents"]] == ["message.failed", "message.done"]
     assert [one["id"] for one in await submitter.list("status=render_error")] == [sent["id"]]
+    problems = await verify(dsn)
+    mine = str(submitter.client.tenant.application_id)
+    assert not [(kind, one) for kind, ids in problems.items() for one in ids if mine in one]
 
 
 async def test_what_was_only_to_be_rendered_and_cannot_be_is_kept_too(submitter: Submitter) -> None:

@@ -192,7 +192,7 @@ async def test_the_same_request_again_sends_nothing(submitter: Submitter) -> Non
 
 async def test_any_access_header_selects_this_contract(submitter: Submitter) -> None:
     developer = await submitter.client.request(b"", method="GET", path=PATH)
-    assert "details" in developer.json()["error"]
+    assert developer.status == 200
     mixed = await submitter.client.request(
         b"", method="GET", path=PATH, headers={"outkit-access-key": submitter.key.key}
     )

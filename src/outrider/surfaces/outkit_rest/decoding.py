@@ -54,7 +54,7 @@ class Body:
 
 def open_body(content_type: bytes, whole: bytes) -> Body:
     """Find what is signed of a body; anything but a form is signed, and read, as JSON."""
-    if content_type.split(b";", 1)[0].strip().lower() != _FORM:
+    if not whole or content_type.split(b";", 1)[0].strip().lower() != _FORM:
         return Body(whole, whole)
     parts = tuple(parse_parts(content_type, whole, _MOST_PARTS))
     message = [part for part in parts if part.name == "message"]
