@@ -101,6 +101,10 @@ DAMAGE = {
         "part of a missing message",
         f"""insert into message_parts select application_id, {OTHER}, 0, 'x' from messages where id = {MESSAGE}""",
     ),
+    "a part not shown": (
+        "message that does not show its parts",
+        "insert into message_parts select application_id, id, 0, 'x' from messages",
+    ),
     "a fan-out never released": (
         "unreleased fan-out of an attempted message",
         f"""insert into fan_outs select application_id, 1, id, 'message.outbound', null, true, {OTHER}

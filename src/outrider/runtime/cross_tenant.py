@@ -133,6 +133,11 @@ BROKEN = {
         select p.application_id, p.message_id as id from message_parts p
         where not exists (select from messages m where m.application_id = p.application_id and m.id = p.message_id)
         limit 100""",
+    "message that does not show its parts": """
+        select m.application_id, m.id from messages m
+        where m.external_ids::text is distinct from (
+          select json_agg(p.external_id order by p.number)::text from message_parts p
+          where p.application_id = m.application_id and p.message_id = m.id) limit 100""",
     "log entry about a missing event": """
         select l.application_id, l.id from logs l where l.event_id is not null
         and not exists (select from events e where e.application_id = l.application_id and e.id = l.event_id)

@@ -402,6 +402,13 @@ class Seeding:
                 for number in range(6)
             ],
         )
+        await self.connection.execute(
+            """update messages m set external_ids = (
+              select json_agg(p.external_id order by p.number) from message_parts p
+              where p.application_id = m.application_id and p.message_id = m.id)
+            where m.application_id = $1""",
+            self.tenant.application_id,
+        )
         queued = outbound[0], outbound[5], outbound[-1]
         await self.insert(
             "delivery_queue",

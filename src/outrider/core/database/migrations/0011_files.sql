@@ -25,6 +25,8 @@ create table message_parts (
   external_id text not null,
   primary key (application_id, message_id, number)
 );
+-- The same as the message shows them: a read of a page of messages looks nowhere else.
+alter table messages add column external_ids json;
 
 alter table delivery_queue drop constraint delivery_queue_kind_check,
   add constraint delivery_queue_kind_check check (kind in ('message', 'webhook', 'media'));
@@ -66,6 +68,7 @@ create function append_batch_with_files(
 declare
   unmet append_target[];
   fetching appended_delivery[];
+  told record;
 begin
   -- the append itself knows no files: those that are there are no targets any more, the others are missing
   select coalesce(array_agg(t order by t.n), '{}') into unmet
@@ -116,4 +119,14 @@ begin
   from unnest(p_parts) t where verdicts[t.item] = 0
   order by 1, 2, 3
   on conflict do nothing;
+
+  for told in
+    select distinct (p_items[t.item]).application_id, t.message_id
+    from unnest(p_parts) t where verdicts[t.item] = 0 order by 1, 2
+  loop
+    update messages m set external_ids = (
+      select json_agg(p.external_id order by p.number) from message_parts p
+      where p.application_id = told.application_id and p.message_id = told.message_id)
+    where m.application_id = told.application_id and m.id = told.message_id;
+  end loop;
 end $$;

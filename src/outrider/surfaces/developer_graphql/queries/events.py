@@ -23,14 +23,12 @@ _FOLDED_TIMES: Final = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
     """The stored payload; that of an outbound message with the folded state as its last members."""
-    message, part = compiling.statement.alias("m"), compiling.statement.alias("p")
-    parts = compiling.statement.scan("message_parts", part, f"{part}.message_id = {row}.id")
-    named = f"(select json_agg({part}.external_id order by {part}.number) {parts})"
+    message = compiling.statement.alias("m")
     folded: Text = [',"external_message_id":', *optional(f"{message}.external_id")]
     for column in _FOLDED_TIMES:
         folded += [f',"{column}":', *optional_moment(f"{message}.{column}")]
     # of a message that took several calls
-    folded.append(Sql(f"""coalesce(',"external_message_ids":' || {named}::text, '')"""))
+    folded.append(Sql(f"""coalesce(',"external_message_ids":' || {message}.external_ids::text, '')"""))
     scan = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
     served = _with_media_url(row)
     merged = f"(select left({served}, -1) || {joined([*folded, '}'])} {scan})"

@@ -31,7 +31,6 @@ _TABLES: Final[Mapping[str, str]] = {
     "event_schema_versions": _BY_APPLICATION,
     "logs": _BY_APPLICATION,
     "files": _BY_APPLICATION,
-    "message_parts": _BY_APPLICATION,
     "applications": "{alias}.id = $1 and {alias}.organisation_id = {organisation}",
     "accounts": "{alias}.organisation_id = {organisation}",
 }
