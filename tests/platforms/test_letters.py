@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outrider.core.html_text import text_of_html
 from outrider.platforms.base import FailureCode, Outbound, Rejected
 from outrider.platforms.conformance_case import file_of
-from outrider.platforms.html_text import text_of_html
 from outrider.platforms.letters import Attached, Letter, draft_of, letter_of
 from tests.platforms.connections import text_to
 

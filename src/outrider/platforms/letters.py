@@ -10,8 +10,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from outrider.core.html_text import text_of_html
 from outrider.platforms.base import FailureCode, Outbound, Rejected
-from outrider.platforms.html_text import text_of_html
 from outrider.platforms.mail_addresses import MailAddress, read_mail_address, read_named_address
 
 _LONG_TEXT = 16 * 1024

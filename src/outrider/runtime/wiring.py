@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -48,13 +47,14 @@ from outrider.platforms.sandbox.adapter import SandboxAdapter
 from outrider.platforms.smtp.adapter import SmtpAdapter
 from outrider.platforms.telegram.adapter import TelegramAdapter
 from outrider.runtime.master_key import check_master_key
+from outrider.templates.directory import TemplateDirectory
 from outrider.templates.rendering import TemplatesContext, render
 from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
 from outrider.tenancy.backends import BackendDirectory
 from outrider.tenancy.callback_addresses import CallbackAddresses
-from outrider.tenancy.changes import follow_changes
+from outrider.tenancy.changes import Both, Directory, follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
@@ -100,12 +100,12 @@ class Runtime:
     sending: SendingContext
     creating: CreatingContext
     event_schemas: EventSchemaContext
+    templates: TemplatesContext
     logging: LoggingContext
     identity: IdentityContext
     files: FilesContext
     file_links: FileLinks
     submitting: SubmittingContext
-    templates: TemplatesContext
     receiving: receiving.ReceivingContext
 
     async def start(self) -> None:
@@ -124,6 +124,7 @@ class Runtime:
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
+        self.templates.close()
         await self.registry.close()
         await self.http.close()
         await self.database.close()
@@ -207,11 +208,12 @@ async def open_runtime(
             Changed.API_KEY: api_keys,
             Changed.MESSAGE_KEY: message_keys,
             Changed.MEMBER: members,
-            Changed.APPLICATION: _Both(applications, backends),
-            Changed.CONNECTION: _Both(connections, backends),
+            Changed.APPLICATION: Both(applications, backends),
+            Changed.CONNECTION: Both(connections, backends),
             Changed.BACKENDS: backends,
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: (schemas := EventSchemaDirectory(database)),
+            Changed.TEMPLATES: templates.directory,
         },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
@@ -250,6 +252,7 @@ async def open_runtime(
         sending=sending,
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
+        templates=templates,
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
         files=files,
@@ -257,7 +260,6 @@ async def open_runtime(
         submitting=SubmittingContext(
             sending, backends, files, FindingContext(database.reads, backends), partial(render, templates)
         ),
-        templates=templates,
         receiving=receiving_context,
     )
     await runtime.start()
@@ -376,33 +378,11 @@ def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContex
 def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDirectory, TemplatesContext]:
     """Who submits transactional messages, what sends them, and what renders them."""
     keys = MessageKeyDirectory(tenancy.database, tenancy.sealer)
-    return keys, BackendDirectory(tenancy), TemplatesContext()
+    templates = TemplatesContext(tenancy, TemplateDirectory(tenancy.database))
+    return keys, BackendDirectory(tenancy), templates
 
 
-class _Directory(Protocol):
-    """What is kept in memory of one kind of settings."""
-
-    def forget(self, changed_id: UUID, /) -> None: ...
-
-    def clear(self) -> None: ...
-
-
-class _Both:
-    """Two directories that forget on the same change."""
-
-    def __init__(self, *directories: _Directory) -> None:
-        self._directories = directories
-
-    def forget(self, changed_id: UUID, /) -> None:
-        for directory in self._directories:
-            directory.forget(changed_id)
-
-    def clear(self) -> None:
-        for directory in self._directories:
-            directory.clear()
-
-
-def _follow(listener: Listener, directories: Mapping[Changed, _Directory]) -> None:
+def _follow(listener: Listener, directories: Mapping[Changed, Directory]) -> None:
     def clear() -> None:
         for directory in directories.values():
             directory.clear()

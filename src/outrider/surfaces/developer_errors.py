@@ -12,6 +12,7 @@ from outrider.core.errors import AppError, ErrorKind
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
 from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable
 from outrider.surfaces.developer_access import AppIdRequired
+from outrider.templates.errors import RenderError
 from outrider.tenancy.managing_accounts import AccountInUse
 from outrider.tenancy.members.errors import LastOwner
 from outrider.webhooks.errors import NotRetryable
@@ -58,6 +59,11 @@ ENTRIES: Final = (
         errors.ValidationError,
         "something in the request is wrong; `details` often names it: `path`, as `toExternalId` or `payload.total`",
         "correct it",
+    ),
+    ErrorEntry(
+        RenderError,
+        "a template could not be rendered; `details` has `part`, `template`, `line` and `column`",
+        "correct the template, or the locals",
     ),
     ErrorEntry(
         AppIdRequired,

@@ -1,12 +1,12 @@
 """What rendering refuses, and where in which template it went wrong."""
 
-from outrider.core.errors import AppError, ErrorKind, NotFound
+from outrider.core.errors import AppError, ErrorKind
 
 
 class RenderError(AppError):
     """The template could not be rendered.
 
-    The details tell `part` (`from`, `subject`, `text`, `html` or `styles`), `template` (None for an inline one),
+    The details tell `part` (`from`, `subject`, `text`, `html`, `styles`, `locals` or `partials`), `template` (None for an inline one),
     and `line` and `column`, from 1 on, where there is such a place.
     """
 
@@ -28,7 +28,3 @@ class RenderError(AppError):
         self.template = template
         self.line = line
         self.column = column
-
-
-class TemplateNotFound(NotFound):
-    """Template not found."""

@@ -37,6 +37,8 @@ class Changed(StrEnum):
     """Which accounts send for the application whose id it is told with."""
     EVENT_SCHEMAS = "event_schemas"
     """Of the application whose id it is told with."""
+    TEMPLATES = "templates"
+    """And locals, of the application or organisation whose id it is told with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,3 +120,30 @@ async def test_locals_cannot_smuggle_in_headers(submitter: Submitter, given: dic
     with pytest.raises(AppError, match="line breaks"):
         await submit(submitter, data={"name": "x\r\nBcc: eve@example.com"}, **given)
     assert await submitter.list() == []
+
+
+async def test_templates_of_a_message_are_rendered_over_http(submitter: Submitter) -> None:
+    sent = await submitter.submit(
+        subject="Hi {{name}}",
+        text_body=None,
+        text_template_body="Dear {{#if name}}{{name}}{{/if}}",
+        html_template_body="<p>Dear {{name}}</p>",
+        template_styles="p { color: red }",
+        data={"name": "Ada & Co"},
+        sync=True,
+    )
+
+    assert (sent["subject"], sent["status"]) == ("Hi Ada & Co", "delivered")
+    assert sent["text_body"] == "Dear Ada & Co"
+    assert "Ada &amp; Co" in sent["html_body"]
+    assert "color: red" in sent["html_body"]
+    assert sent["received_at"] <= sent["rendered_at"]
+
+
+async def test_a_broken_template_is_an_error_of_the_message_over_http(submitter: Submitter) -> None:
+    sent = await submitter.submit(text_body=None, text_template_body="line one\n{{#if x}}")
+
+    assert (sent["status"], sent["done"]) == ("render_error", True)
+    assert "line 2" in sent["status_message"]
+    missing = await submitter.refused(text_body=None, template="nowhere")
+    assert missing[:2] == (422, "bad_data")

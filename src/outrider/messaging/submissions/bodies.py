@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from outrider.core.errors import ValidationError
+from outrider.core.html_text import text_of_html
 from outrider.core.storable import storable_text
 from outrider.messaging.submissions.addressing import mailbox_of, refuse_controls
 from outrider.messaging.submissions.values import SubmitRequest
 from outrider.platforms.base import Capability, Channel, Manifest
-from outrider.platforms.html_text import text_of_html
 from outrider.templates.values import Rendering
 
 _LONG: Final = 32 * 1024

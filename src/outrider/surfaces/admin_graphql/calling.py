@@ -7,6 +7,10 @@ from typing import Any, cast
 from uuid import UUID
 
 from outrider.core.errors import Unauthorized
+from outrider.platforms.base import JsonObject
+from outrider.templates import managing as managing_templates
+from outrider.templates.rendering import TemplatesContext
+from outrider.templates.values import Template
 from outrider.tenancy import (
     administering,
     administering_connections,
@@ -32,6 +36,7 @@ class Administration:
 
     access: AccessContext
     checking: CheckingContext
+    templates: TemplatesContext
 
     @property
     def tenancy(self) -> TenancyContext:
@@ -84,6 +89,23 @@ class Call:
     async def accounts(self) -> Sequence[AccountView]:
         """All accounts."""
         return await self._once("accounts", managing_accounts.list_accounts)
+
+    async def templates(self) -> Sequence[Template]:
+        """The templates of all applications."""
+
+        async def read(_context: TenancyContext, member: ActingMember) -> Sequence[Template]:
+            return await managing_templates.list_templates(self.administration.templates, member)
+
+        return await self._once("templates", read)
+
+    async def locals(self) -> Mapping[UUID | None, JsonObject]:
+        """The locals of the organisation, under None, and of its applications."""
+
+        async def read(_context: TenancyContext, member: ActingMember) -> Sequence[Any]:
+            found = await managing_templates.list_locals(self.administration.templates, member)
+            return list(found.items())
+
+        return dict(await self._once("locals", read))
 
     async def members(self) -> Sequence[Member]:
         """All members."""

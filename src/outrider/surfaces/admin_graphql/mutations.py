@@ -10,6 +10,12 @@ from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.template_mutations import (
+    create_template,
+    delete_template,
+    update_template,
+)
+from outrider.templates import managing as managing_templates
 from outrider.tenancy import administering, administering_connections, managing_accounts
 from outrider.tenancy.actors import Environment
 from outrider.tenancy.administering import AdministeredApplication
@@ -253,6 +259,19 @@ async def _test_connection(call: Call, given: Arguments) -> object:
     )
 
 
+async def _update_organisation_locals(call: Call, given: Arguments) -> object:
+    await managing_templates.set_locals(call.administration.templates, call.member, None, given["locals"])
+    return await administering.get_organisation(call.tenancy, call.member)
+
+
+async def _update_application_locals(call: Call, given: Arguments) -> object:
+    application_id = given["applicationId"]
+    await managing_templates.set_locals(
+        call.administration.templates, call.member, application_id, given["locals"]
+    )
+    return await _application(call, application_id)
+
+
 async def _application(call: Call, application_id: UUID) -> AdministeredApplication:
     for one in await call.applications():
         if one.id == application_id:
@@ -299,6 +318,11 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "updatePlatformConnection": Mutation(_update_connection, Permission.CONNECTIONS),
     "deletePlatformConnection": Mutation(_delete_connection, Permission.CONNECTIONS),
     "testPlatformConnection": Mutation(_test_connection, Permission.CONNECTIONS),
+    "createTemplate": Mutation(create_template, Permission.TEMPLATES),
+    "updateTemplate": Mutation(update_template, Permission.TEMPLATES),
+    "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
+    "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
+    "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
 }
 
 

@@ -14,6 +14,9 @@ from graphql import GraphQLResolveInfo
 from outrider.core.errors import ValidationError
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Call
+from outrider.templates import managing as managing_templates
+from outrider.templates.managing import Draft
+from outrider.templates.values import JsonObject, Rendering, Template
 from outrider.tenancy.administering import AdministeredApplication, get_organisation
 from outrider.tenancy.administering_connections import AdministeredConnection
 from outrider.tenancy.api_keys import ApiKey
@@ -82,6 +85,53 @@ async def _backends_of(
 
 async def _backend_account(source: DefaultRow, call: Call, _arguments: Arguments) -> AccountView:
     return next(one for one in await call.accounts() if one.id == source.account_id)
+
+
+async def _templates_of(
+    source: AdministeredApplication, call: Call, _arguments: Arguments
+) -> Sequence[Template]:
+    return [one for one in await call.templates() if one.application_id == source.id]
+
+
+async def _template(_source: object, call: Call, arguments: Arguments) -> Template | None:
+    return next((one for one in await call.templates() if one.id == arguments["id"]), None)
+
+
+async def _template_versions(_source: object, call: Call, arguments: Arguments) -> Sequence[Template]:
+    context = call.administration.templates
+    return await managing_templates.list_template_versions(context, call.member, arguments["id"])
+
+
+async def _preview(_source: object, call: Call, arguments: Arguments) -> Rendering | None:
+    given: Arguments = arguments.get("draft") or {}
+    return await managing_templates.preview_template(
+        call.administration.templates,
+        call.member,
+        arguments["id"],
+        sample=arguments.get("locals"),
+        version=arguments.get("version"),
+        draft=Draft(
+            sender=given.get("from"),
+            subject=given.get("subject"),
+            text_body=given.get("textBody"),
+            html_body=given.get("htmlBody"),
+            styles=given.get("styles"),
+        ),
+    )
+
+
+async def _organisation_locals(_source: object, call: Call, _arguments: Arguments) -> JsonObject:
+    return (await call.locals()).get(None, {})
+
+
+async def _application_locals(
+    source: AdministeredApplication, call: Call, _arguments: Arguments
+) -> JsonObject:
+    return (await call.locals()).get(source.id, {})
+
+
+def _of_content(attribute: str) -> Resolve:
+    return lambda source, _call, _arguments: getattr(source.content, attribute)
 
 
 def _account_url(source: AccountView, call: Call, _arguments: Arguments) -> str:
@@ -166,6 +216,10 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "Query.application": _application,
     "Query.invitations": _root(_invitations),
     "Query.connections": _root(Call.connections),
+    "Query.template": _template,
+    "Query.templates": _root(Call.templates),
+    "Query.templateVersions": _template_versions,
+    "Query.previewTemplate": _preview,
     "Query.auditLog": _audit_log,
     "Organisation.auditLog": _audit_log,
     **{
@@ -187,6 +241,23 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "DefaultBackend.account": _backend_account,
     "MessageKey.signingRequired": lambda source, _call, _arguments: source.is_signing_required,
     "MessageKey.secretWaived": lambda source, _call, _arguments: source.is_secret_waived,
+    "Application.templates": _templates_of,
+    "Application.locals": _application_locals,
+    "Organisation.locals": _organisation_locals,
+    **{
+        f"{parent}.{name}": _of_content(attribute)
+        for parent in ("Template", "TemplateVersion")
+        for name, attribute in (
+            ("from", "sender"),
+            ("subject", "subject"),
+            ("textBody", "text_body"),
+            ("htmlBody", "html_body"),
+            ("styles", "styles"),
+            ("locals", "locals"),
+            ("strict", "is_strict"),
+        )
+    },
+    "TemplatePreview.from": lambda source, _call, _arguments: source.sender,
     "Member.status": _upper("status"),
     "Account.platformName": _upper("channel"),
     "Account.webhookUrl": _account_url,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from outrider.templates.handlebars.problems import Source
-from outrider.templates.handlebars.values import MISSING
+from outrider.templates.handlebars.values import is_nothing, number_of
 
 if TYPE_CHECKING:
     from outrider.templates.handlebars.programs import Compiled, Program
@@ -179,4 +179,7 @@ def _is_same(one: object, other: object) -> bool:
         return True
     if isinstance(one, dict | list) or isinstance(other, dict | list):
         return False
-    return one == other and one is not MISSING and other is not MISSING
+    if isinstance(one, str) != isinstance(other, str):
+        # what is no text is a number then; nothing else of JavaScript's `==` can be told apart here
+        one, other = number_of(one), number_of(other)
+    return one == other or (is_nothing(one) and is_nothing(other))

@@ -83,6 +83,16 @@ def text_of(value: object) -> str:
     return "[object Object]" if type(value) is dict else ""
 
 
+def number_of(value: object) -> object:
+    """What a text is as a number, NaN if none; other values stay."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if value.strip() else 0
+    except ValueError:
+        return float("nan")
+
+
 def escaped(text: str) -> str:
     """Write text so that it is text in HTML, and in attributes too."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     """API keys."""
     CONNECTIONS = "connections"
     """Accounts and connections."""
+    TEMPLATES = "templates"
+    """Templates, and the locals that they are rendered with."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -43,7 +45,13 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
         Role.OWNER: frozenset(Permission),
         Role.ADMIN: frozenset(Permission) - {Permission.OWNERS},
         Role.DEVELOPER: frozenset(
-            {Permission.READ, Permission.SETTINGS, Permission.KEYS, Permission.CONNECTIONS}
+            {
+                Permission.READ,
+                Permission.SETTINGS,
+                Permission.KEYS,
+                Permission.CONNECTIONS,
+                Permission.TEMPLATES,
+            }
         ),
         Role.VIEWER: frozenset({Permission.READ}),
     }
