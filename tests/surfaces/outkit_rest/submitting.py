@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,6 @@ class Submitter:
     client: Client
     key: CreatedMessageKey
     project: str
-    extra: Mapping[str, str] = field(default_factory=dict)
 
     def signed(self, method: str, target: str, body: bytes, timestamp: str | None = None) -> dict[str, str]:
         """The headers of a signed request."""
@@ -71,7 +70,7 @@ class Submitter:
             **given,
         }
 
-    async def submit(self, timestamp: str | None = None, **given: object) -> dict[str, Any]:
+    async def submit(self, timestamp: str | None = None, **given: Any) -> dict[str, Any]:
         """Submit a message that is accepted; its data."""
         answered = await self.post(timestamp=timestamp, **given)
         assert answered.status == 201, answered.body
@@ -85,7 +84,7 @@ class Submitter:
         body = json.dumps({"message": self.message(**given)}).encode()
         return await self.call("POST", PATH, body, timestamp=timestamp or fresh_stamp(), **(headers or {}))
 
-    async def refused(self, **given: object) -> tuple[int, str, str]:
+    async def refused(self, **given: Any) -> tuple[int, str, str]:
         """Why a message was refused: status, code, message."""
         return refusal(await self.post(**given))
 
@@ -126,7 +125,7 @@ def refusal(answered: Answered) -> tuple[int, str, str]:
 
 async def new_key(client: Client, **given: Any) -> CreatedMessageKey:
     """A new message key of the client's organisation."""
-    new = NewMessageKey(**{"name": "tests", **given})
+    new = NewMessageKey(name="tests", **given)
     return await create_message_key(client.server.runtime.tenancy, client.tenant.organisation_id, new)
 
 

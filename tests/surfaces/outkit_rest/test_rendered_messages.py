@@ -55,16 +55,13 @@ async def submit(submitter: Submitter, **given: Any) -> dict[str, Any]:
         application_ids=None,
         tier="unlimited",
     )
+    usual: dict[str, Any] = {
+        "subject": "Hello {{name}}",
+        "text_template": "Dear {{name}}",
+        "data": {"name": "Ada"},
+    }
     request = SubmitRequest(
-        **{
-            "channel": Channel.EMAIL,
-            "to": "ada@example.com",
-            "project": submitter.project,
-            "subject": "Hello {{name}}",
-            "text_template": "Dear {{name}}",
-            "data": {"name": "Ada"},
-            **given,
-        }
+        channel=Channel.EMAIL, to="ada@example.com", project=submitter.project, **(usual | given)
     )
     context = replace(runtime.submitting, render=one_rule)
     accepted = await submit_message(context, sender, request)

@@ -74,7 +74,7 @@ def test_a_signature_holds_for_what_was_signed_and_nothing_else(
     # computed as the contract words it, apart from our code
     text = f"{timestamp}POST{target}{body}"
     signature = base64.b64encode(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest())
-    given = {
+    given: dict[str, Any] = {
         "timestamp": timestamp.encode(),
         "method": "post",
         "target": target.encode(),
@@ -82,12 +82,13 @@ def test_a_signature_holds_for_what_was_signed_and_nothing_else(
     }
 
     assert is_signed(SECRET, signature, **given)
-    for other in (
+    others: list[dict[str, Any]] = [
         {"timestamp": timestamp.encode() + b"0"},
         {"method": "GET"},
         {"target": target.encode() + b"/"},
         {"body": body.encode() + b" "},
-    ):
+    ]
+    for other in others:
         assert not is_signed(SECRET, signature, **{**given, **other})
     assert not is_signed(SECRET + "x", signature, **given)
     assert not is_signed(SECRET, signature.rstrip(b"="), **given)
