@@ -13,7 +13,7 @@ from bench.databases import settings_of
 from bench.embedded import holding_database
 from bench.processes import run_to_end
 from bench.results import Row, print_table, write_results
-from bench.rows import accepting, counting, delivering, footprint, reading, rendering, timing
+from bench.rows import accepting, counting, delivering, footprint, reading, rendering, submitting, timing
 from bench.runs import Run
 from bench.servers import bootstrap, running_server
 from bench.sinks import running_sink
@@ -23,6 +23,7 @@ _Measure = Callable[[Run, set[str]], Awaitable[list[Row]]]
 _GROUPS: tuple[tuple[tuple[str, ...], _Measure], ...] = (
     (footprint.NAMES, footprint.measure),
     (accepting.NAMES, accepting.measure),
+    (submitting.NAMES, submitting.measure),
     (timing.NAMES, timing.measure),
     (delivering.NAMES, delivering.measure),
     (reading.NAMES, reading.measure),

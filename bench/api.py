@@ -1,5 +1,6 @@
 """The developer GraphQL API as the load speaks it: documents, encoded requests, checks of answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,6 +48,11 @@ mutation Connect($name: String!, $config: JSON!) {
   createPlatformConnection(platformName: TELEGRAM, provider: "sandbox", name: $name, identifier: $name,
     config: $config) { id webhookUrl }
 }"""
+_CREATE_BACKEND = """
+mutation Backend($name: String!) {
+  createPlatformConnection(platformName: EMAIL, provider: "sandbox", name: $name, identifier: $name,
+    config: {}) { id }
+}"""
 _SUBSCRIBE = """
 mutation Subscribe($name: String!, $url: String!, $patterns: [String!]!, $secret: String) {
   createWebhookSubscription(name: $name, targetUrl: $url, eventPatterns: $patterns, secret: $secret) { id }
@@ -92,6 +98,10 @@ class Api:
         data = await self.execute(_CREATE_CONNECTION, {"name": name, "config": config})
         created = data["createPlatformConnection"]
         return SandboxConnection(created["id"], urlsplit(str(created["webhookUrl"])).path)
+
+    async def create_backend(self, name: str) -> None:
+        """Make a sandbox account for e-mail."""
+        await self.execute(_CREATE_BACKEND, {"name": name})
 
     async def subscribe(self, name: str, url: str, patterns: list[str]) -> str:
         """Make a webhook subscription and give its id."""
@@ -146,3 +156,13 @@ def check_accepted(response: Response) -> None:
     """Stop a run whose load is refused: its figures would mean nothing."""
     if not is_accepted(response):
         raise Refused(f"HTTP {response.status}: {response.body.decode()[:2000]}")
+
+
+def check_status(status: int) -> Callable[[Response], None]:
+    """Fail on an answer with any other status."""
+
+    def check(response: Response) -> None:
+        if response.status != status:
+            raise Refused(f"HTTP {response.status}: {response.body.decode()[:2000]}")
+
+    return check

@@ -2,9 +2,9 @@
 
 import itertools
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.http_client import Address
@@ -36,7 +36,9 @@ class Credentials:
 
     organisation_id: str
     application_id: str
-    api_key: str
+    application_slug: str
+    api_key: str = field(repr=False)
+    message_key: Mapping[str, str] = field(repr=False)
 
 
 async def start_server(data_dir: Path, address: Address, *, role: str = "all") -> Server:
@@ -60,4 +62,10 @@ async def bootstrap(data_dir: Path) -> Credentials:
     """Make the organisation and its keys, or read them again."""
     printed = await run(OUTRIDER, "bootstrap", "--output", "json", environment=server_environment(data_dir))
     given = json.loads(printed)
-    return Credentials(given["organisation_id"], given["application_id"], given["developer_api_key"])
+    return Credentials(
+        given["organisation_id"],
+        given["application_id"],
+        given["application_slug"],
+        given["developer_api_key"],
+        given["message_api_key"],
+    )

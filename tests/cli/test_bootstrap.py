@@ -1,6 +1,7 @@
 import asyncio
 import json
 import stat
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from outrider.tenancy.members.signing_in import sign_in
 from tests.cli.commands import Shell
 
 
-async def bootstrap(shell: Shell, *words: str, **variables: str) -> dict[str, str]:
+async def bootstrap(shell: Shell, *words: str, **variables: str) -> dict[str, Any]:
     finished = await shell.run("bootstrap", "--output", "json", *words, **variables)
     assert finished.status == 0, finished.err
     return json.loads(finished.out)
@@ -34,7 +35,7 @@ async def authenticate(shell: Shell, token: str) -> Actor:
         await database.close()
 
 
-async def signs_in(shell: Shell, given: dict[str, str]) -> Role:
+async def signs_in(shell: Shell, given: dict[str, Any]) -> Role:
     """Sign in as a server on the same data would."""
     assert shell.database_url is not None
     settings = load({"OUTRIDER_DATA_DIR": str(shell.data_dir), "OUTRIDER_DATABASE_URL": shell.database_url})
@@ -66,6 +67,7 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
         "application_id",
         "application_slug",
         "developer_api_key",
+        "message_api_key",
         "admin_email",
         "admin_password",
         "base_url",
@@ -75,6 +77,11 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
     assert str(actor.organisation_id) == given["organisation_id"]
     assert str(actor.application_id) == given["application_id"]
     assert actor.scopes == {Scope.ALL}
+    assert {name: len(text) for name, text in given["message_api_key"].items()} == {
+        "key": 48,
+        "secret": 64,
+        "passphrase": 30,
+    }
     assert given["admin_email"] == "admin@lighthouse.example"
     assert await signs_in(shell, given) == Role.OWNER
 
@@ -123,6 +130,18 @@ async def test_a_file_that_knows_no_member_gets_one_and_stays(shell: Shell) -> N
 
     assert given == {**first, "admin_password": given["admin_password"]}
     assert await signs_in(shell, given) == Role.OWNER
+    assert await bootstrap(shell) == given
+
+
+async def test_a_file_that_knows_no_message_key_gets_one_and_stays(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    kept = shell.data_dir / "bootstrap.json"
+    kept.write_text(json.dumps({name: one for name, one in first.items() if name != "message_api_key"}))
+
+    given = await bootstrap(shell)
+
+    assert given == {**first, "message_api_key": given["message_api_key"]}
+    assert given["message_api_key"] != first["message_api_key"]
     assert await bootstrap(shell) == given
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 
 from tests.cli.commands import Shell
@@ -60,4 +61,26 @@ async def test_of_several_organisations_one_must_be_chosen(shell: Shell) -> None
 
     assert unclear.status == 1
     assert "North, South" in unclear.err
-    assert (chosen.status, len(chosen.out.splitlines())) == (0, 2)
+    assert (chosen.status, len(chosen.out.splitlines())) == (0, 3)
+
+
+async def test_a_message_key_is_made_listed_and_revoked(shell: Shell) -> None:
+    await shell.run("bootstrap")
+
+    created = await shell.run(
+        "keys", "create-message", "--name", "till", "--application", "default", "--unsigned", "--waive-secret"
+    )
+
+    assert created.status == 0, created.err
+    parts = json.loads(created.out)
+    assert {name: len(text) for name, text in parts.items()} == {"key": 48, "secret": 64, "passphrase": 30}
+    key_id = created.err.split()[2].rstrip(";")
+    assert (await shell.run("keys", "revoke", key_id)).status == 0
+    listed = await shell.run("keys", "list")
+    line = next(line for line in listed.out.splitlines() if key_id in line)
+    assert "revoked" in line
+    assert parts["secret"] not in listed.out
+    wrong = await shell.run("keys", "create-message", "--name", "till", "--waive-secret")
+    assert (wrong.status, wrong.out) == (1, "")
+    missing = await shell.run("keys", "create-message", "--name", "till", "--application", "nowhere")
+    assert "no application with the slug 'nowhere'" in missing.err

@@ -18,7 +18,7 @@ EVENT_TYPES = st.one_of(
     [
         ("message.inbound", {"message.inbound", "message.*", "*"}),
         ("message.delivered", {"message.delivered", "message.*", "message.status", "*"}),
-        ("message.sent", {"message.sent", "message.*", "message.status", "*"}),
+        ("message.sent", {"message.sent", "message.*", "message.status", "*", "outkit:message.delivered"}),
         ("message.reaction", {"message.reaction", "message.*", "*"}),
         ("purchase", {"purchase", "custom.*", "*"}),
         ("order.line.added", {"order.line.added", "order.line.*", "order.*", "custom.*", "*"}),

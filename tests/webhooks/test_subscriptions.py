@@ -319,5 +319,6 @@ async def test_the_audit_event_holds_no_secret(tenancy: TenancyContext, tenant: 
         "name": "Ferry hooks",
         "target_url": "https://hooks.example.com/in",
         "event_patterns": ["message.*"],
+        "family": "outeract",
         "by": {"type": "api_key", "id": str(tenant.actor.key_id)},
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import NoReturn
 
+from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Scope
 from outrider.tenancy.members.roles import Role
 from outrider.tenancy.tiers import TIERS, UNLIMITED
@@ -32,6 +33,12 @@ class Arguments(argparse.Namespace):
     member_role: str
     scope: list[str] | None
     test: bool
+    reached: list[str] | None
+    unsigned: bool
+    waive_secret: bool
+    slug: str | None
+    backend: str | None
+    channel: str
     days: int | None
     key_id: str
     tier: str
@@ -64,7 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands.add_parser, "migrate", "bring the database's schema up to date")
     _add(commands.add_parser, "verify", "refold the log and compare it with what is stored")
     _add(commands.add_parser, "doctor", "look at everything that a server needs, and change nothing")
-    _add_keys(_add(commands.add_parser, "keys", "create, list and revoke API keys"))
+    _add_keys(_add(commands.add_parser, "keys", "create, list and revoke keys"))
+    _add_projects(
+        _add(commands.add_parser, "projects", "create and list applications, choose their backends")
+    )
     _add_members(_add(commands.add_parser, "members", "add, list and remove the people who administer"))
     tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
@@ -107,10 +117,37 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     )
     create.add_argument("--test", action="store_true", help="a test key only reaches the sandbox")
     create.add_argument("--days", type=_positive, help="how many days it lasts (until it is revoked)")
+    message = _add(actions.add_parser, "create-message", "create a key for /v1/messages; it is printed once")
+    message.add_argument("--name", required=True, help="what the key is for")
+    message.add_argument(
+        "--application",
+        dest="reached",
+        action="append",
+        metavar="SLUG",
+        help="an application that it reaches, may be repeated (all)",
+    )
+    message.add_argument("--unsigned", action="store_true", help="requests need not be signed")
+    message.add_argument("--waive-secret", action="store_true", help="with --unsigned: nor send the secret")
     listing = _add(actions.add_parser, "list", "list keys, their secrets masked")
     revoke = _add(actions.add_parser, "revoke", "refuse a key from now on")
     revoke.add_argument("key_id", metavar="id", help="the key's id, as `keys list` shows it")
-    for action in (create, listing, revoke):
+    for action in (create, message, listing, revoke):
+        action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+
+
+def _add_projects(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    create = _add(actions.add_parser, "create", "create an application")
+    create.add_argument("--name", required=True, help="what people call it")
+    create.add_argument("--slug", help="what programs call it (made of the name)")
+    listing = _add(actions.add_parser, "list", "list applications and the backends that send for them")
+    default = _add(actions.add_parser, "default", "choose the backend of a type of message")
+    default.add_argument("slug", help="the application's slug")
+    default.add_argument(
+        "channel", metavar="type", choices=[one.value for one in Channel], help="the type: email, sms, …"
+    )
+    default.add_argument("backend", nargs="?", help="the account's identifier (none any more)")
+    for action in (create, listing, default):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 

@@ -6,9 +6,10 @@ the owner gets another password.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from outrider.cli.arguments import Arguments
@@ -22,12 +23,14 @@ from outrider.tenancy.actors import Scope
 from outrider.tenancy.api_keys import NewApiKey, create_api_key
 from outrider.tenancy.applications import create_application, find_application, owner_of_application
 from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.message_keys import NewMessageKey, create_message_key
 from outrider.tenancy.naming import slug_of
 from outrider.tenancy.organisations import create_organisation, find_organisations
 
 DEFAULT_NAME: Final = "Default"
 KEY_NAME: Final = "bootstrap"
-_ADMIN: Final = frozenset({"admin_email", "admin_password"})
+# What a file of an earlier release may lack.
+_LATER: Final = frozenset({"admin_email", "admin_password", "message_api_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Bootstrap:
     application_id: str
     application_slug: str
     developer_api_key: str
+    message_api_key: Mapping[str, str]
     admin_email: str
     admin_password: str
     base_url: str
@@ -59,7 +63,11 @@ async def run(arguments: Arguments) -> int:
         print(json.dumps(asdict(given), indent=2))
     else:
         for name, text in asdict(given).items():
-            print(f"{name:18} {text}")
+            if name == "message_api_key":
+                for part, value in given.message_api_key.items():
+                    print(f"{f'message_{part}':18} {value}")
+            else:
+                print(f"{name:18} {text}")
     return 0
 
 
@@ -70,7 +78,9 @@ async def provide_bootstrap(
     kept = read_kept(path)
     if kept is not None and await _is_of_this_database(context, kept):
         await _refuse_other_names(context, path, kept, organisation, application)
-        given = Bootstrap(**{**await _with_admin(context, kept), "base_url": context.public_url})
+        completed = await _completed(context, kept)
+        completed["base_url"] = context.public_url
+        given = Bootstrap(**completed)
     else:
         given = await _create(context, organisation or DEFAULT_NAME, application or DEFAULT_NAME)
     if asdict(given) != kept:
@@ -78,26 +88,35 @@ async def provide_bootstrap(
     return given
 
 
-async def _is_of_this_database(context: TenancyContext, kept: dict[str, str]) -> bool:
-    if kept.keys() | _ADMIN != Bootstrap.__dataclass_fields__.keys():
+async def _is_of_this_database(context: TenancyContext, kept: Mapping[str, Any]) -> bool:
+    if kept.keys() | _LATER != Bootstrap.__dataclass_fields__.keys():
         return False
     owner = await owner_of_application(context, UUID(kept["application_id"]))
     return owner == UUID(kept["organisation_id"])
 
 
-async def _with_admin(context: TenancyContext, kept: dict[str, str]) -> dict[str, str]:
-    """What is kept; a file of a release that knew no members gets its admin."""
-    if kept.keys() >= _ADMIN:
-        return kept
+async def _completed(context: TenancyContext, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept; a file of a release that knew less gets what it lacks."""
     organisation_id = UUID(kept["organisation_id"])
-    admin = await provide_owner(context, organisation_id, DEFAULT_NAME)
-    return {**kept, "admin_email": admin.email, "admin_password": admin.password}
+    completed: dict[str, Any] = dict(kept)
+    if "admin_email" not in kept or "admin_password" not in kept:
+        admin = await provide_owner(context, organisation_id, DEFAULT_NAME)
+        completed |= {"admin_email": admin.email, "admin_password": admin.password}
+    if "message_api_key" not in kept:
+        completed["message_api_key"] = await _message_key(context, organisation_id)
+    return completed
+
+
+async def _message_key(context: TenancyContext, organisation_id: UUID) -> dict[str, str]:
+    new = NewMessageKey(name=KEY_NAME)
+    created = await create_message_key(context, organisation_id, new, is_replacing=True)
+    return {"key": created.key, "secret": created.secret, "passphrase": created.passphrase}
 
 
 async def _refuse_other_names(
     context: TenancyContext,
     path: Path,
-    kept: dict[str, str],
+    kept: Mapping[str, Any],
     organisation: str | None,
     application: str | None,
 ) -> None:
@@ -124,6 +143,7 @@ async def _create(context: TenancyContext, organisation_name: str, application_n
         application_id=str(application.id),
         application_slug=application.slug,
         developer_api_key=key.token,
+        message_api_key=await _message_key(context, organisation.id),
         admin_email=admin.email,
         admin_password=admin.password,
         base_url=context.public_url,

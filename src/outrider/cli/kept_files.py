@@ -5,13 +5,14 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 
 from outrider.core.errors import ValidationError
 
 
-def read_kept(path: Path) -> dict[str, str] | None:
+def read_kept(path: Path) -> dict[str, Any] | None:
     """Read a file; None if there is none."""
     try:
         value: object = orjson.loads(path.read_bytes())
@@ -21,10 +22,10 @@ def read_kept(path: Path) -> dict[str, str] | None:
         value = None
     if not isinstance(value, dict):
         raise ValidationError(f"{path} is damaged. Move it away and run the command again.")
-    return {str(name): str(text) for name, text in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return cast("dict[str, Any]", value)
 
 
-def keep(path: Path, value: Mapping[str, str]) -> None:
+def keep(path: Path, value: Mapping[str, object]) -> None:
     """Write a file so that after a crash it is there whole or as it was."""
     keep_text(path, json.dumps(dict(value), indent=2) + "\n")
 

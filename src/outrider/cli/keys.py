@@ -1,7 +1,9 @@
-"""`outrider keys`: creates, lists and revokes API keys. Only a new key itself goes to standard output."""
+"""`outrider keys`: creates, lists and revokes keys. Only a new key itself goes to standard output."""
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +16,13 @@ from outrider.tenancy.actors import Environment, Scope
 from outrider.tenancy.api_keys import ApiKey, NewApiKey, create_api_key, list_api_keys, revoke_api_key
 from outrider.tenancy.applications import find_application
 from outrider.tenancy.context import TenancyContext
+from outrider.tenancy.message_keys import (
+    MessageKey,
+    NewMessageKey,
+    create_message_key,
+    list_message_keys,
+    revoke_message_key,
+)
 
 
 async def run(arguments: Arguments) -> int:
@@ -23,38 +32,90 @@ async def run(arguments: Arguments) -> int:
         match arguments.action:
             case "create":
                 await _create(context, organisation_id, arguments)
+            case "create-message":
+                await _create_message_key(context, organisation_id, arguments)
             case "list":
-                _print_table(await list_api_keys(context, organisation_id))
+                keys = await list_api_keys(context, organisation_id)
+                message_keys = await list_message_keys(context, organisation_id)
+                _print_table([*map(_row, keys), *map(_message_row, message_keys)])
             case _:
-                await revoke_api_key(context, organisation_id, parse_id(arguments.key_id))
+                await _revoke(context, organisation_id, parse_id(arguments.key_id))
                 print("Revoked.", file=sys.stderr)
     return 0
 
 
 async def _create(context: TenancyContext, organisation_id: UUID, arguments: Arguments) -> None:
-    application = await find_application(context, organisation_id, arguments.application or "")
-    if application is None:
-        raise NotFound(f"The organisation has no application with the slug {arguments.application!r}.")
+    application_id = await _application_id(context, organisation_id, arguments.application or "")
     expires_at = datetime.now(UTC) + timedelta(days=arguments.days) if arguments.days else None
     new = NewApiKey(
-        application_id=application.id,
+        application_id=application_id,
         name=arguments.name,
         scopes=arguments.scope or [Scope.ALL],
         environment=Environment.TEST if arguments.test else Environment.LIVE,
         expires_at=expires_at,
     )
     created = await create_api_key(context, organisation_id, new)
-    print(f"Key {created.id} of {application.name}; it is not shown again:", file=sys.stderr)
+    print(f"Key {created.id} of {arguments.application}; it is not shown again:", file=sys.stderr)
     print(created.token)
 
 
-def _print_table(keys: list[ApiKey]) -> None:
-    columns: tuple[tuple[str, Callable[[ApiKey], str]], ...] = (
+async def _create_message_key(context: TenancyContext, organisation_id: UUID, arguments: Arguments) -> None:
+    reached = [await _application_id(context, organisation_id, slug) for slug in arguments.reached or ()]
+    new = NewMessageKey(
+        name=arguments.name,
+        application_ids=reached or None,
+        is_signing_required=not arguments.unsigned,
+        is_secret_waived=arguments.waive_secret,
+    )
+    created = await create_message_key(context, organisation_id, new)
+    print(f"Message key {created.id}; it is not shown again:", file=sys.stderr)
+    told = {"key": created.key, "secret": created.secret, "passphrase": created.passphrase}
+    print(json.dumps(told, indent=2))
+
+
+async def _application_id(context: TenancyContext, organisation_id: UUID, slug: str) -> UUID:
+    application = await find_application(context, organisation_id, slug)
+    if application is None:
+        raise NotFound(f"The organisation has no application with the slug {slug!r}.")
+    return application.id
+
+
+async def _revoke(context: TenancyContext, organisation_id: UUID, key_id: UUID) -> None:
+    message_keys = await list_message_keys(context, organisation_id)
+    if any(key.id == key_id for key in message_keys):
+        await revoke_message_key(context, organisation_id, key_id)
+    else:
+        await revoke_api_key(context, organisation_id, key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A key of either kind, as the table shows it."""
+
+    id: UUID
+    key: str
+    state: str
+    created_at: datetime
+    scopes: str
+    name: str
+
+
+def _row(key: ApiKey) -> _Row:
+    return _Row(key.id, key.masked_token, _state(key), key.created_at, ",".join(key.scopes), key.name)
+
+
+def _message_row(key: MessageKey) -> _Row:
+    state = "active" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
+    return _Row(key.id, f"{key.key[:8]}…", state, key.created_at, "messages", key.name)
+
+
+def _print_table(keys: Sequence[_Row]) -> None:
+    columns: tuple[tuple[str, Callable[[_Row], str]], ...] = (
         ("id", lambda key: str(key.id)),
-        ("key", lambda key: key.masked_token),
-        ("state", _state),
+        ("key", lambda key: key.key),
+        ("state", lambda key: key.state),
         ("created", lambda key: f"{key.created_at:%Y-%m-%d %H:%M}"),
-        ("scopes", lambda key: ",".join(key.scopes)),
+        ("scopes", lambda key: key.scopes),
         ("name", lambda key: key.name),
     )
     print_table(keys, columns)

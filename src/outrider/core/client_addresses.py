@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from outrider.core.asgi import Scope
+from outrider.core.asgi import Scope, header
 
 Networks = Sequence[IPv4Network | IPv6Network]
 _FORWARDED: Final = b"x-forwarded-for"
@@ -33,6 +33,23 @@ def _told_hops(scope: Scope) -> list[str]:
 def _without_port(hop: str) -> str:
     found = _WITH_PORT.fullmatch(hop)
     return hop if found is None else found[1] or found[2]
+
+
+def is_https(scope: Scope, trusted: Networks) -> bool:
+    """Whether a request came by https: to us, or to a trusted proxy that says so."""
+    if scope.get("scheme") == "https":
+        return True
+    client = scope.get("client")
+    told = (header(scope, b"x-forwarded-proto") or b"").split(b",")[-1].strip().lower()
+    return told == b"https" and client is not None and _is_trusted(str(client[0]), trusted)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens at this address is reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_trusted(address: str, trusted: Networks) -> bool:

@@ -39,6 +39,8 @@ class Settings:
     host: str
     port: int
     public_url: str
+    tls_cert: Path | None
+    tls_key: Path | None
     master_key: bytes | None = field(repr=False)
     old_master_keys: tuple[bytes, ...] = field(repr=False)
     allow_private_targets: bool
@@ -117,8 +119,15 @@ _SETTINGS = (
         "",
         values.web_url,
         "how platforms and browsers reach this server from outside",
-        "http://<host>:<port>",
+        "http://<host>:<port>, with tls_cert https",
     ),
+    _Setting(
+        "tls_cert",
+        "",
+        values.file,
+        "a certificate with its chain, in PEM: with it and tls_key the server answers by https, and by http no more",
+    ),
+    _Setting("tls_key", "", values.file, "the key of tls_cert, in PEM"),
     _Setting(
         "master_key",
         "",
@@ -229,7 +238,9 @@ def load(environ: Mapping[str, str], *, is_root: bool | None = None) -> Settings
         raise ConfigError(problems)
     found["files_dir"] = found["files_dir"] or found["data_dir"] / "files"
     found["old_master_keys"] = found["old_master_keys"] or ()
-    found["public_url"] = found["public_url"] or _default_public_url(found["host"], found["port"])
+    found["public_url"] = found["public_url"] or _default_public_url(
+        found["host"], found["port"], is_secure=found["tls_cert"] is not None
+    )
     return Settings(**found)
 
 
@@ -262,14 +273,15 @@ def _default_data_dir(environ: Mapping[str, str], is_root: bool, problems: list[
     return Path(home) / ".local/share/outrider"
 
 
-def _default_public_url(host: str, port: int) -> str:
+def _default_public_url(host: str, port: int, *, is_secure: bool) -> str:
     """Name the loopback where the server listens on every address: nobody can call 0.0.0.0 from outside."""
+    scheme = "https" if is_secure else "http"
     try:
         address = ip_address(host)
     except ValueError:
-        return f"http://{host}:{port}"
+        return f"{scheme}://{host}:{port}"
     shown = ip_address("127.0.0.1") if address.is_unspecified else address
-    return f"http://[{shown}]:{port}" if isinstance(shown, IPv6Address) else f"http://{shown}:{port}"
+    return f"{scheme}://[{shown}]:{port}" if isinstance(shown, IPv6Address) else f"{scheme}://{shown}:{port}"
 
 
 def _contradictions(found: Mapping[str, Any]) -> list[str]:
@@ -282,6 +294,12 @@ def _contradictions(found: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f"OUTRIDER_{batch.upper()} is larger than OUTRIDER_{queue.upper()}; allowed is at most that"
             )
+    if (
+        "tls_cert" in found
+        and "tls_key" in found
+        and (found["tls_cert"] is None) != (found["tls_key"] is None)
+    ):
+        problems.append("OUTRIDER_TLS_CERT and OUTRIDER_TLS_KEY go together; allowed is both or neither")
     if found.get("old_master_keys") and "master_key" in found and found["master_key"] is None:
         problems.append(
             "OUTRIDER_OLD_MASTER_KEYS is set without OUTRIDER_MASTER_KEY; allowed is both or neither"

@@ -146,6 +146,14 @@ def folder(text: str) -> Path:
     return path
 
 
+@_reads("the absolute path of a file")
+def file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text or not path.is_file():
+        raise BadValue(f"is {text!r}, which is not the absolute path of a file")
+    return path
+
+
 @_reads("an IP address or a host name, without a scheme or a port")
 def host(text: str) -> str:
     try:

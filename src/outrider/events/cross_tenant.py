@@ -21,6 +21,14 @@ from append_batch_with_files($1, $2, $3::append_item[], $4::append_target[], $5:
   $7::text[], $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[],
   $13::append_receipt[], $14::append_outcome[], $15::append_file[], $16::append_file_end[], $17::append_part[])
 """
+# The same, where transactional messages are among it.
+APPEND_WITH_SUBMISSIONS = """
+select verdicts, stored_ids, previous_position, last_position, deliveries
+from append_batch_with_submissions($1, $2, $3::append_item[], $4::append_target[], $5::append_identity[], $6::uuid[],
+  $7::text[], $8::text[], $9::text[], $10::append_event[], $11::append_edge[], $12::append_message[],
+  $13::append_receipt[], $14::append_outcome[], $15::append_file[], $16::append_file_end[], $17::append_part[],
+  $18::append_submission[])
+"""
 # Across tenants because one statement serves all who follow a log; of each only the newest position is read.
 SELECT_HEADS = """
 select a.id, e.position from unnest($1::uuid[]) a(id)
@@ -49,9 +57,9 @@ async def append_batch(
     """Write the items in one commit; returns what it made, a verdict and a stored id for each item."""
     numbered = [(number, item) for number, item in enumerate(items, 1)]
     rows = _event_rows(numbered)
-    files = _file_rows(numbered)
+    statement, more = _more_rows(numbered)
     row = await connection.fetchrow(
-        APPEND_WITH_FILES if files else APPEND,
+        statement,
         is_replay,
         notify,
         [_item_row(item) for item in items],
@@ -71,7 +79,7 @@ async def append_batch(
         rows.messages,
         rows.receipts,
         [(n, *item.outcome) for n, item in numbered if item.outcome is not None],
-        *files,
+        *more,
         timeout=timeout,
     )
     assert row is not None
@@ -108,16 +116,25 @@ def _event_rows(numbered: Sequence[tuple[int, Append]]) -> _EventRows:
     return rows
 
 
-def _file_rows(numbered: Sequence[tuple[int, Append]]) -> Sequence[list[tuple[object, ...]]]:
-    """New files, ends of files and parts of messages; nothing at all where no item has to do with files."""
-    if not any(
+def _more_rows(numbered: Sequence[tuple[int, Append]]) -> tuple[str, Sequence[list[tuple[object, ...]]]]:
+    """The statement that writes what these items hold, and its further sets: none for ordinary ones."""
+    submissions: list[tuple[object, ...]] = [
+        (n, *item.submission) for n, item in numbered if item.submission is not None
+    ]
+    if submissions:
+        return APPEND_WITH_SUBMISSIONS, (*_file_rows(numbered), submissions)
+    has_files = any(
         item.files
         or item.file_ends
         or item.parts
         or any(target.kind == NodeType.FILE for target in item.targets)
         for _, item in numbered
-    ):
-        return ()
+    )
+    return (APPEND_WITH_FILES, _file_rows(numbered)) if has_files else (APPEND, ())
+
+
+def _file_rows(numbered: Sequence[tuple[int, Append]]) -> Sequence[list[tuple[object, ...]]]:
+    """New files, ends of files and parts of messages."""
     return (
         [(n, *file) for n, item in numbered for file in item.files],
         [(n, *end) for n, item in numbered for end in item.file_ends],

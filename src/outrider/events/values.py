@@ -173,6 +173,22 @@ class SentPart(NamedTuple):
     external_id: str
 
 
+class NewSubmission(NamedTuple):
+    """Where a transactional message is found by its submitter.
+
+    With `failed_at` it was refused before there was anything to send: its state row is written with it, final.
+    """
+
+    organisation_id: UUID
+    id: UUID
+    id_from_submitter: str | None
+    recipient: str
+    connection_id: UUID | None = None
+    platform_user_id: UUID | None = None
+    failed_at: datetime | None = None
+    error: str | None = None
+
+
 class OnceKey(Struct, frozen=True):
     """What must happen once: an idempotency key (scope: operation) or a dedupe key (scope: connection)."""
 
@@ -202,6 +218,7 @@ class Append(Struct, frozen=True, kw_only=True):
     files: Sequence[NewFile] = ()
     file_ends: Sequence[FileEnd] = ()
     parts: Sequence[SentPart] = ()
+    submission: NewSubmission | None = None
     is_new_fact: bool = True
     cargo: object = None
 

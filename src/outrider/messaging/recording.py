@@ -23,6 +23,7 @@ _DETAIL_CHARACTERS = 2_000
 # Then hourly, until the message's lifetime ends (design §8).
 _RETRY_SECONDS = (5, 30, 120, 600, 1_800)
 _HOUR = 3_600
+DONE = "message.done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def sent(recording: Recording, attempt: Attempt, external_id: str, part_ids: Seq
     append = _ended(
         recording,
         attempt,
-        child=child,
+        children=(child, *_done(recording.ids, row, attempt.cargo)),
         receipt=receipt,
         outcome=_outcome(attempt, result="succeeded", final_state="succeeded"),
         folded=folded,
@@ -100,7 +101,7 @@ def failed(
     return _ended(
         recording,
         attempt,
-        child=child,
+        children=(child, *_done(recording.ids, row, attempt.cargo)),
         receipt=receipt,
         outcome=_outcome(attempt, result=result, final_state="failed", reason=code.value, detail=detail),
         folded=folded,
@@ -161,7 +162,7 @@ def cancelled(
     return Append(
         application_id=application_id,
         event_id=queued.delivery_id,
-        events=(child,),
+        events=(child, *done_if_submitted(recording.ids, application_id, queued.delivery_id, cargo)),
         receipts=(receipt,),
         outcome=outcome,
         is_new_fact=False,
@@ -242,6 +243,31 @@ def failure(
         orjson.dumps(error).decode(),
     )
     return child, receipt, {"failed_at": shown_time(at)}
+
+
+def done(ids: IdClock, application_id: UUID, message_id: UUID) -> NewEvent:
+    """The `message.done` child of a submitted message: nothing more will happen on our side."""
+    return child(ids, application_id, DONE, {"status": "done"}, message_id)
+
+
+def child(
+    ids: IdClock, application_id: UUID, event_type: str, payload: Mapping[str, object], message_id: UUID
+) -> NewEvent:
+    """An event that tells what became of a message, now."""
+    event_id = ids.new()
+    return _child(application_id, event_id, event_type, payload, message_id, time_of(event_id))
+
+
+def done_if_submitted(
+    ids: IdClock, application_id: UUID, message_id: UUID, cargo: OutboundCargo | None
+) -> Sequence[NewEvent]:
+    """What ends with the sending of a submitted message; of another nobody is told."""
+    is_submitted = cargo is not None and "submission" in cargo.payload
+    return (done(ids, application_id, message_id),) if is_submitted else ()
+
+
+def _done(ids: IdClock, row: QueueRow, cargo: OutboundCargo | None) -> Sequence[NewEvent]:
+    return done_if_submitted(ids, row.application_id, row.event_id, cargo)
 
 
 def outbound_fragment(
@@ -331,7 +357,7 @@ def _ended(
     *,
     outcome: DeliveryOutcome,
     summary: AttemptSummary,
-    child: NewEvent | None = None,
+    children: Sequence[NewEvent] = (),
     receipt: Receipt | None = None,
     folded: Mapping[str, object] | None = None,
 ) -> Append:
@@ -343,7 +369,7 @@ def _ended(
     return Append(
         application_id=row.application_id,
         event_id=row.event_id,
-        events=(child,) if child is not None else (),
+        events=children,
         receipts=(receipt,) if receipt is not None else (),
         outcome=outcome,
         is_new_fact=False,

@@ -12,7 +12,7 @@ from outrider.messaging import queries, recording
 from outrider.messaging.errors import NotResolvable
 from outrider.messaging.queries import QueuedMessage
 from outrider.messaging.sending import SendingContext
-from outrider.messaging.values import AttemptSummary, SendResult
+from outrider.messaging.values import AttemptSummary, OutboundCargo, SendResult
 from outrider.platforms.base import FailureCode
 from outrider.tenancy.actors import Actor, Scope
 
@@ -46,11 +46,12 @@ async def resolve_message(
     with faults_as_unavailable():
         queued = await queries.select_queued(context.pool, actor.application_id, event_id)
         message = await queries.select_message(context.pool, actor.application_id, event_id)
+        cargo = await queries.select_sent(context.pool, actor.application_id, event_id)
     if message is None:
         raise NotFound("Message not found.", resource_type="Message", resource_id=str(event_id))
     if queued is None or queued.state != "in_doubt":
         raise NotResolvable(state=message.state)
-    item, result = _resolved(context, actor, queued, resolution, external_id)
+    item, result = _resolved(context, actor, queued, cargo, resolution, external_id)
     answer = await context.appender.append(item)
     if answer.verdict == Verdict.STALE:
         raise NotResolvable(state=message.state)
@@ -73,6 +74,7 @@ def _resolved(
     context: SendingContext,
     actor: Actor,
     queued: QueuedMessage,
+    cargo: OutboundCargo | None,
     resolution: Resolution,
     external_id: str | None,
 ) -> tuple[Append, SendResult]:
@@ -100,10 +102,11 @@ def _resolved(
             summary = AttemptSummary(MessageState.ACCEPTED)
         case _:
             assert_never(resolution)
+    done = recording.done_if_submitted(context.ids, application_id, event_id, cargo)
     item = Append(
         application_id=application_id,
         event_id=event_id,
-        events=() if child is None else (child,),
+        events=() if child is None else (child, *done),
         receipts=() if receipt is None else (receipt,),
         outcome=outcome,
         is_new_fact=False,

@@ -263,8 +263,12 @@ def build_item(
     recipient: str,
     *,
     is_sandbox: bool,
+    facts: JsonObject | None = None,
 ) -> Append:
-    """Make the item of a checked message: its event, edges, person, state and work."""
+    """Make the item of a checked message: its event, edges, person, state and work.
+
+    `facts` stand in its payload, beside what is sent.
+    """
     event_id = context.ids.new()
     created_at = time_of(event_id)
     payload: JsonObject = {"type": "message", "message": content.message, "platform": entry.channel.value}
@@ -272,6 +276,7 @@ def build_item(
         payload["metadata"] = dict(request.metadata)
     if is_sandbox:
         payload["sandbox"] = True
+    payload |= facts or {}
     person = platform_user_id(entry.identity_key, entry.connection_id, recipient)
     edges = [
         EdgeView(

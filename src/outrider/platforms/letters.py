@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 from outrider.core.html_text import text_of_html
 from outrider.platforms.base import FailureCode, Outbound, Rejected
-from outrider.platforms.mail_addresses import MailAddress, read_mail_address
+from outrider.platforms.mail_addresses import MailAddress, read_mail_address, read_named_address
 
 _LONG_TEXT = 16 * 1024
 _LONG_IN_LOOP = 32 * 1024
@@ -39,6 +39,7 @@ class Attached:
     filename: str
     mime_type: str
     content: bytes = field(repr=False)
+    is_inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def draft_of(outbound: Outbound, config: Mapping[str, object]) -> Draft | Reject
         return headers
     answered = outbound.reply_to_external_id
     text, is_html = _encodable(text), _is_html(outbound.metadata)
+    html = outbound.content.get("html")
     return Draft(
         message_id=f"{outbound.delivery_id}@{headers.sender.ascii_domain}",
         sender=headers.sender,
@@ -82,7 +84,7 @@ def draft_of(outbound: Outbound, config: Mapping[str, object]) -> Draft | Reject
         recipient=headers.recipient,
         subject=headers.subject,
         text=text_of_html(text) if is_html else text,
-        html=text if is_html else None,
+        html=text if is_html else _encodable(html) if isinstance(html, str) else None,
         answered=answered if answered is not None and _MESSAGE_ID.fullmatch(answered) else None,
     )
 
@@ -97,7 +99,11 @@ async def read_draft(outbound: Outbound, config: Mapping[str, object]) -> Draft 
 
 async def read_attached(outbound: Outbound) -> list[Attached]:
     """Read the files of a message."""
-    return [Attached(file.filename, file.mime_type, await file.read()) for file in outbound.files]
+    is_inline = outbound.metadata.get("disposition") == "inline"
+    return [
+        Attached(file.filename, file.mime_type, await file.read(), is_inline=is_inline)
+        for file in outbound.files
+    ]
 
 
 async def write_letter(outbound: Outbound, config: Mapping[str, object]) -> Letter | Rejected:
@@ -150,7 +156,7 @@ def _text_of(content: Mapping[str, object], *, has_files: bool) -> str | None:
 def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rejected:
     given_subject = outbound.metadata.get("subject")
     subject = "" if given_subject is None else given_subject
-    sender_name, sender_email = config.get("from_name") or "", config.get("from_email")
+    sender_name, sender_email = _sender(outbound.metadata, config)
     if not isinstance(subject, str) or not _is_header_text(subject):
         return _unacceptable(f"the subject must be one line of at most {_LONGEST_HEADER} characters")
     if not isinstance(sender_name, str) or not _is_header_text(sender_name):
@@ -164,6 +170,15 @@ def _headers(outbound: Outbound, config: Mapping[str, object]) -> _Headers | Rej
     if recipient is None:
         return Rejected(FailureCode.RECIPIENT_NOT_FOUND, "the recipient is no mail address")
     return _Headers(sender, _encodable(sender_name), recipient, _encodable(subject))
+
+
+def _sender(metadata: Mapping[str, object], config: Mapping[str, object]) -> tuple[object, object]:
+    """Name and address of who writes: the message's own `from`, else the connection's."""
+    given = metadata.get("from")
+    if isinstance(given, str) and not _has_control(given):
+        found = read_named_address(given)
+        return found if found is not None else ("", given)
+    return config.get("from_name") or "", config.get("from_email")
 
 
 def _write_headers(mail: EmailMessage, draft: Draft) -> None:
@@ -186,7 +201,12 @@ def _attach(mail: EmailMessage, file: Attached) -> None:
         # these may not be encoded, and would be read as part of the mail
         main, sub = "application", "octet-stream"
     mail.add_attachment(
-        file.content, maintype=main, subtype=sub, filename=_encodable(file.filename), cte="base64"
+        file.content,
+        maintype=main,
+        subtype=sub,
+        filename=_encodable(file.filename),
+        cte="base64",
+        disposition="inline" if file.is_inline else "attachment",
     )
 
 

@@ -41,3 +41,18 @@ def read_mail_address(text: str) -> MailAddress | None:
     except email_validator.EmailNotValidError:
         return None
     return MailAddress(read.local_part, read.domain, read.ascii_domain)
+
+
+def read_named_address(text: str) -> tuple[str, str] | None:
+    """Read `addr` or `Name <addr>` as its name, which may be empty, and its bare address; None if it is neither."""
+    try:
+        read = email_validator.validate_email(
+            text.strip(),
+            check_deliverability=False,
+            globally_deliverable=False,
+            test_environment=True,
+            allow_display_name=True,
+        )
+    except email_validator.EmailNotValidError:
+        return None
+    return read.display_name or "", f"{read.local_part}@{read.domain}"

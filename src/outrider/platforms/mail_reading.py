@@ -11,9 +11,9 @@ from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Final, TypeAlias, cast
 
+from outrider.core.html_text import text_of_html
 from outrider.core.storable import shown_json
 from outrider.platforms.base import InboundFile, JsonObject
-from outrider.core.html_text import text_of_html
 from outrider.platforms.mail_addresses import read_mail_address
 from outrider.platforms.vendor_json import LONGEST_ID, as_name
 

@@ -106,6 +106,9 @@ BROKEN = {
         select m.application_id, m.id from messages m where m.state = 0
         and not exists (select from delivery_queue q where q.application_id = m.application_id and q.event_id = m.id
           and q.kind = 'message') limit 100""",
+    "submission without its event": """
+        select s.application_id, s.id from submissions s
+        where not exists (select from events e where e.application_id = s.application_id and e.id = s.id) limit 100""",
     "edge without its event": """
         select g.application_id, g.id from edges g
         where not exists (select from events e where e.application_id = g.application_id and e.id = g.event_id)

@@ -59,12 +59,14 @@ async def running_server(
         surfaces = NO_SURFACES if role == "worker" else open_surfaces(runtime)
         gate = Gate(on_close=surfaces.end_feeds)
         app = build_app(runtime, surfaces.exact, surfaces.prefixed, gate)
-        await stack.enter_async_context(_answering(app, listening, gate))
+        await stack.enter_async_context(_answering(app, listening, gate, settings))
         yield RunningServer(runtime, listening.getsockname()[1])
 
 
 @asynccontextmanager
-async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> AsyncGenerator[None]:
+async def _answering(
+    app: ASGIApp, listening: socket.socket, gate: Gate, settings: Settings
+) -> AsyncGenerator[None]:
     """Answer requests until the block ends, then answer what was accepted."""
     server = _Uvicorn(
         uvicorn.Config(
@@ -79,6 +81,8 @@ async def _answering(app: ASGIApp, listening: socket.socket, gate: Gate) -> Asyn
             backlog=4096,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=_ANSWER_SECONDS,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
     )
     serving = asyncio.create_task(server.serve([listening]), name="http")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from outrider.core.client_addresses import is_loopback
 from outrider.events import schemas
 from outrider.events.creating import create_event, create_events
 from outrider.events.logs.creating import create_log
@@ -18,6 +19,8 @@ from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
 from outrider.messaging.sending import cancel_message, send_message, send_messages
+from outrider.messaging.submissions.finding import find_submitted, list_submitted
+from outrider.messaging.submissions.submitting import submit_message
 from outrider.messaging.suppressions import add_suppression, remove_suppression
 from outrider.runtime.http import Endpoint
 from outrider.runtime.wiring import Runtime
@@ -30,6 +33,8 @@ from outrider.surfaces.developer_graphql.reading import Reading
 from outrider.surfaces.developer_rest.endpoint import DeveloperRest
 from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
+from outrider.surfaces.outkit_rest.access import SubmitterAccess
+from outrider.surfaces.outkit_rest.endpoint import MessageOperations, OutkitRest
 from outrider.tenancy import managing_connections
 from outrider.tenancy.application_settings import update_application
 from outrider.tenancy.checking_connections import check_connection
@@ -82,6 +87,26 @@ def rest_endpoint(runtime: Runtime) -> DeveloperRest:
         access=developer_access(runtime),
         reading=Reading(runtime.database, runtime.settings.public_url, runtime.file_links.url),
         operations=_operations(runtime),
+        metrics=runtime.metrics,
+        submissions=submissions_endpoint(runtime),
+    )
+
+
+def submissions_endpoint(runtime: Runtime) -> OutkitRest:
+    """`/v1/messages` with `Outkit-Access-*` headers."""
+    return OutkitRest(
+        access=SubmitterAccess(
+            runtime.message_keys.get,
+            runtime.limits.check,
+            runtime.sending.ids.now,
+            runtime.settings.trusted_proxies,
+            is_loopback(runtime.settings.host),
+        ),
+        operations=MessageOperations(
+            submit=partial(submit_message, runtime.submitting),
+            find=partial(find_submitted, runtime.submitting.finding),
+            list=partial(list_submitted, runtime.submitting.finding),
+        ),
         metrics=runtime.metrics,
     )
 

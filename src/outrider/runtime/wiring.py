@@ -1,9 +1,8 @@
-"""Builds the process: the only module that names concrete adapters, handlers and pools."""
+"""Builds the process: the only module that names concrete handlers and pools."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -11,7 +10,6 @@ from outrider.core.database.batching import Batcher
 from outrider.core.database.listening import Listener
 from outrider.core.database.pools import STEADY_PLANS, Database, connect, open_database
 from outrider.core.disk import DiskWatch
-from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock
 from outrider.core.metrics import Metrics
 from outrider.core.outgoing import OutgoingHttp
@@ -27,7 +25,6 @@ from outrider.events.logs.creating import LoggingContext
 from outrider.events.logs.cross_tenant import LogEntry, write_logs
 from outrider.events.schema_directory import EventSchemaDirectory
 from outrider.events.schemas import EventSchemaContext
-from outrider.events.values import Flushed
 from outrider.files.fetching import MediaHandler
 from outrider.files.links import PURPOSE, FileLinks
 from outrider.files.storage import ContentStorage
@@ -37,33 +34,29 @@ from outrider.messaging.attaching import Attaching
 from outrider.messaging.auto_marking import AutoMarking
 from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.recording import Recording
-from outrider.messaging.sending import SANDBOX, SendingContext
+from outrider.messaging.sending import SendingContext
+from outrider.messaging.submissions.finding import FindingContext
+from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
-from outrider.platforms.base import ConnectionContext, InboundRequest
-from outrider.platforms.host_check import PublicHosts
-from outrider.platforms.mailgun.adapter import MailgunAdapter
 from outrider.platforms.registry import Registry
-from outrider.platforms.sandbox.adapter import SandboxAdapter
-from outrider.platforms.ses.adapter import SesAdapter
-from outrider.platforms.smtp import return_paths
-from outrider.platforms.smtp.adapter import SmtpAdapter
-from outrider.platforms.smtp.return_paths import ReturnPaths
-from outrider.platforms.telegram.adapter import TelegramAdapter
-from outrider.platforms.twilio.adapter import TwilioAdapter
+from outrider.runtime.adapters import open_adapters
+from outrider.runtime.announcing import CommitAnnouncer
 from outrider.runtime.master_key import check_master_key
 from outrider.templates.directory import TemplateDirectory
-from outrider.templates.rendering import TemplatesContext
+from outrider.templates.rendering import TemplatesContext, render
 from outrider.tenancy import callback_addresses
 from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
+from outrider.tenancy.backends import BackendDirectory
 from outrider.tenancy.callback_addresses import CallbackAddresses
-from outrider.tenancy.changes import follow_changes
+from outrider.tenancy.changes import Both, Directory, follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
 from outrider.tenancy.members.context import AccessContext, open_access
 from outrider.tenancy.members.directory import MemberDirectory
+from outrider.tenancy.message_keys import MessageKeyDirectory
 from outrider.tenancy.rate_limits import RateLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
@@ -87,6 +80,8 @@ class Runtime:
     registry: Registry
     listener: Listener
     api_keys: ApiKeyDirectory
+    message_keys: MessageKeyDirectory
+    backends: BackendDirectory
     limits: RateLimits
     members: MemberDirectory
     access: AccessContext
@@ -107,6 +102,7 @@ class Runtime:
     identity: IdentityContext
     files: FilesContext
     file_links: FileLinks
+    submitting: SubmittingContext
     receiving: receiving.ReceivingContext
     poller: Poller | None
     suppressions: SuppressionContext
@@ -143,23 +139,25 @@ async def open_runtime(
     """Open every part on a migrated database and begin to work (role all, api or worker)."""
     sealer = open_sealer(settings)
     database = await _opened_database(dsn, sealer)
-    ids, metrics = IdClock(), Metrics()
-    disk = DiskWatch(settings.data_dir)
+    ids, metrics, disk = IdClock(), Metrics(), DiskWatch(settings.data_dir)
     file_links, storage = _files(settings, sealer, ids)
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
-    sandbox, registry = _providers(settings, http, sealer)
+    sandbox, registry = open_adapters(settings, http, sealer)
     connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
-    subscription_directory = SubscriptionDirectory(database, sealer)
-    applications = ApplicationDirectory(database)
+    subscription_directory, applications = (
+        SubscriptionDirectory(database, sealer),
+        ApplicationDirectory(database),
+    )
     waiters, heads = Waiters(database.system), LogHeads(database.system)
-    hub = _Hub(process_id := ids.new(), waiters, heads)
+    schemas = EventSchemaDirectory(database)
+    announcer = CommitAnnouncer(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
         candidate_patterns=candidate_patterns,
-        on_flushed=hub.on_flushed,
-        notify_text=hub.notify_text,
+        on_flushed=announcer.on_flushed,
+        notify_text=announcer.notify_text,
         has_disk_space=disk.may_accept_new_facts,
         metrics=metrics,
     )
@@ -187,7 +185,8 @@ async def open_runtime(
             marking,
         ),
     }
-    dispatcher = Dispatcher(
+    dispatcher = _dispatcher(
+        settings,
         DispatchEffects(
             pool=database.system,
             heartbeats=database.heartbeats,
@@ -199,25 +198,21 @@ async def open_runtime(
             metrics=metrics,
         ),
         process_id,
-        role=role,
-        lease_limits=lease_limits,
-        limits=LaneLimits(
-            slots=settings.dispatch_concurrency,
-            retry_slots=settings.dispatch_concurrency * 3 // 4,
-        ),
+        role,
+        lease_limits,
     )
-    hub.dispatcher = dispatcher
     api_keys, access, members = _credentials(tenancy)
-    listener = Listener(dsn).on(APPENDED, hub.heard).on_gap(heads.look)
-    schemas = EventSchemaDirectory(database)
-    templates = TemplatesContext(tenancy, TemplateDirectory(database))
+    message_keys, backends, templates = _submitters(tenancy)
+    listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     _follow(
         listener,
         {
             Changed.API_KEY: api_keys,
+            Changed.MESSAGE_KEY: message_keys,
             Changed.MEMBER: members,
-            Changed.APPLICATION: applications,
-            Changed.CONNECTION: connections,
+            Changed.APPLICATION: Both(applications, backends),
+            Changed.CONNECTION: Both(connections, backends),
+            Changed.BACKENDS: backends,
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: schemas,
             Changed.TEMPLATES: templates.directory,
@@ -236,7 +231,9 @@ async def open_runtime(
         file_links.url,
         storage,
     )
-    sandbox.receiving = receiving_context
+    sandbox.receiving, announcer.dispatcher = receiving_context, dispatcher
+    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
+    files = FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts)
     runtime = Runtime(
         settings=settings,
         process_id=process_id,
@@ -247,6 +244,8 @@ async def open_runtime(
         registry=registry,
         listener=listener,
         api_keys=api_keys,
+        message_keys=message_keys,
+        backends=backends,
         limits=RateLimits(database.system, ids.now),
         members=members,
         access=access,
@@ -259,14 +258,17 @@ async def open_runtime(
         heads=heads,
         tenancy=tenancy,
         checking=CheckingContext(tenancy, connections),
-        sending=SendingContext(appender, connections, registry, ids, waiters, database.system, recording),
+        sending=sending,
         creating=CreatingContext(appender, ids, database.system, schemas),
         event_schemas=EventSchemaContext(tenancy, schemas),
         templates=templates,
         logging=_logging(database, ids, disk, metrics),
         identity=identity,
-        files=FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts),
+        files=files,
         file_links=file_links,
+        submitting=SubmittingContext(
+            sending, backends, files, FindingContext(database.reads, backends), partial(render, templates)
+        ),
         receiving=receiving_context,
         suppressions=SuppressionContext(appender, registry, ids, database.system),
         poller=Poller(receiving_context) if role != "api" else None,
@@ -284,6 +286,18 @@ def _append_limits(settings: Settings) -> AppendLimits:
     )
 
 
+def _dispatcher(
+    settings: Settings,
+    effects: DispatchEffects,
+    process_id: UUID,
+    role: str,
+    lease_limits: LeaseLimits | None,
+) -> Dispatcher:
+    slots = settings.dispatch_concurrency
+    limits = LaneLimits(slots=slots, retry_slots=slots * 3 // 4)
+    return Dispatcher(effects, process_id, role=role, lease_limits=lease_limits, limits=limits)
+
+
 async def _opened_database(dsn: str, sealer: Sealer) -> Database:
     database = await open_database(dsn)
     try:
@@ -292,69 +306,6 @@ async def _opened_database(dsn: str, sealer: Sealer) -> Database:
         await database.close()
         raise
     return database
-
-
-class _Hub:
-    """Tells the parts of this process of each commit, and other processes that there was one."""
-
-    def __init__(self, process_id: UUID, waiters: Waiters, heads: LogHeads) -> None:
-        self._name = str(process_id)
-        self._waiters = waiters
-        self._heads = heads
-        self.dispatcher: Dispatcher | None = None
-
-    def on_flushed(self, flushed: Flushed) -> None:
-        """A commit of this process."""
-        self._waiters.on_flushed(flushed)
-        self._heads.on_flushed(flushed)
-        if self.dispatcher is not None:
-            self.dispatcher.on_flushed(flushed)
-
-    def notify_text(self) -> str | None:
-        """What other processes are told; nothing while there are none (a notification locks every commit)."""
-        if self.dispatcher is None or self.dispatcher.leases.live_processes <= 1:
-            return None
-        return self._name
-
-    def heard(self, payload: str) -> None:
-        """A commit of some process, possibly this one."""
-        name, _, position = payload.partition(" ")
-        if name == self._name:
-            return
-        self._heads.look()
-        if self.dispatcher is not None and position.isdigit():
-            self.dispatcher.on_appended_elsewhere(int(position))
-
-
-class _SandboxDoor:
-    """The sandbox's way to its own webhooks: the same operation that real platforms reach."""
-
-    def __init__(self) -> None:
-        self.receiving: receiving.ReceivingContext | None = None
-
-    async def deliver(self, context: ConnectionContext, request: InboundRequest) -> None:
-        """Hand a simulated webhook in; raises if it was not taken."""
-        if self.receiving is None:
-            raise Unavailable
-        entry = await self.receiving.connections.get(context.application_id, context.connection_id)
-        if entry is not None:
-            await receiving.receive_for(self.receiving, entry, self.receiving.registry.get(SANDBOX), request)
-
-
-def _providers(settings: Settings, http: OutgoingHttp, sealer: Sealer) -> tuple[_SandboxDoor, Registry]:
-    sandbox = _SandboxDoor()
-    paths = ReturnPaths(sealer.derived_keys(return_paths.PURPOSE))
-    smtp = SmtpAdapter(PublicHosts(settings.allow_private_targets), paths)
-    return sandbox, Registry.of(
-        [
-            SandboxAdapter(http, sandbox.deliver),
-            MailgunAdapter(http),
-            SesAdapter(http),
-            smtp,
-            TelegramAdapter(http),
-            TwilioAdapter(http),
-        ]
-    )
 
 
 def _callbacks(settings: Settings, sealer: Sealer) -> CallbackAddresses:
@@ -394,15 +345,14 @@ def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContex
     return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
 
 
-class _Directory(Protocol):
-    """What is kept in memory of one kind of settings."""
+def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDirectory, TemplatesContext]:
+    """Who submits transactional messages, what sends them, and what renders them."""
+    keys = MessageKeyDirectory(tenancy.database, tenancy.sealer)
+    templates = TemplatesContext(tenancy, TemplateDirectory(tenancy.database))
+    return keys, BackendDirectory(tenancy), templates
 
-    def forget(self, changed_id: UUID, /) -> None: ...
 
-    def clear(self) -> None: ...
-
-
-def _follow(listener: Listener, directories: Mapping[Changed, _Directory]) -> None:
+def _follow(listener: Listener, directories: Mapping[Changed, Directory]) -> None:
     def clear() -> None:
         for directory in directories.values():
             directory.clear()

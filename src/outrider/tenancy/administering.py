@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from outrider.core.errors import NotFound
-from outrider.tenancy import api_keys, applications, queries_administering
+from outrider.tenancy import api_keys, applications, message_keys, queries_administering
 from outrider.tenancy.api_keys import ApiKey, CreatedApiKey, NewApiKey
 from outrider.tenancy.application_settings import (
     ApplicationChanges,
@@ -17,6 +17,7 @@ from outrider.tenancy.application_settings import (
 from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
 from outrider.tenancy.members.acting import ActingMember, actor_in
 from outrider.tenancy.members.roles import Permission
+from outrider.tenancy.message_keys import CreatedMessageKey, MessageKey, NewMessageKey
 from outrider.tenancy.naming import checked_name
 from outrider.tenancy.queries_administering import OrganisationRow
 
@@ -135,6 +136,26 @@ async def revoke_api_key(context: TenancyContext, member: ActingMember, key_id: 
     """Refuse a key from now on."""
     member.require(Permission.KEYS)
     await api_keys.revoke_api_key(context, member.organisation_id, key_id, by=member)
+
+
+async def list_message_keys(context: TenancyContext, member: ActingMember) -> Sequence[MessageKey]:
+    """List the organisation's message keys."""
+    member.require(Permission.READ)
+    return await message_keys.list_message_keys(context, member.organisation_id)
+
+
+async def create_message_key(
+    context: TenancyContext, member: ActingMember, new: NewMessageKey
+) -> CreatedMessageKey:
+    """Create a message key."""
+    member.require(Permission.KEYS)
+    return await message_keys.create_message_key(context, member.organisation_id, new, by=member)
+
+
+async def revoke_message_key(context: TenancyContext, member: ActingMember, key_id: UUID) -> None:
+    """Refuse a message key from now on."""
+    member.require(Permission.KEYS)
+    await message_keys.revoke_message_key(context, member.organisation_id, key_id, by=member)
 
 
 def _organisation(member: ActingMember, row: OrganisationRow | None) -> OrganisationView:

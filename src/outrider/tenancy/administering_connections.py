@@ -11,9 +11,9 @@ from uuid import UUID
 
 import orjson
 
-from outrider.platforms.base import JsonObject
+from outrider.platforms.base import Channel, JsonObject
 from outrider.platforms.config import MASK
-from outrider.tenancy import managing_connections, queries_administering
+from outrider.tenancy import backends, managing_connections, queries_administering
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.checking_connections import CheckingContext, ConnectionCheck, check_connection
 from outrider.tenancy.connections import CreatedConnection, NewConnection, create_connection
@@ -22,6 +22,7 @@ from outrider.tenancy.managing_connections import ConnectionChanges, Health, mis
 from outrider.tenancy.members.acting import ActingMember, actor_in
 from outrider.tenancy.members.roles import Permission
 from outrider.tenancy.queries_administering import ConnectionRow
+from outrider.tenancy.queries_backends import DefaultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,4 +126,25 @@ def _view(context: TenancyContext, row: ConnectionRow) -> AdministeredConnection
         webhook_url=f"{context.public_url}/webhooks/{row.webhook_id}/{MASK}",
         health=Health(status, row.health_message, row.health_checked_at),
         created_at=row.created_at,
+    )
+
+
+async def list_default_backends(context: TenancyContext, member: ActingMember) -> Sequence[DefaultRow]:
+    """List the default backends of all applications."""
+    member.require(Permission.READ)
+    return await backends.list_default_backends(context, member.organisation_id)
+
+
+async def set_default_backend(
+    context: TenancyContext,
+    member: ActingMember,
+    application_id: UUID,
+    *,
+    channel: Channel,
+    account_id: UUID | None,
+) -> None:
+    """Let an account send an application's messages of a type; None takes the default away."""
+    member.require(Permission.CONNECTIONS)
+    await backends.set_default_backend(
+        context, member.organisation_id, application_id, channel=channel, account_id=account_id, by=member
     )

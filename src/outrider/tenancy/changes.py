@@ -1,11 +1,35 @@
 """How every process hears of changed settings: notifications, and the directories that they concern."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 from uuid import UUID
 
 from outrider.core import log
 from outrider.core.database.listening import Listener
 from outrider.tenancy.context import CHANGES, Changed
+
+
+class Directory(Protocol):
+    """What is kept in memory of one kind of settings."""
+
+    def forget(self, changed_id: UUID, /) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+class Both:
+    """Two directories that forget on the same change."""
+
+    def __init__(self, *directories: Directory) -> None:
+        self._directories = directories
+
+    def forget(self, changed_id: UUID, /) -> None:
+        for directory in self._directories:
+            directory.forget(changed_id)
+
+    def clear(self) -> None:
+        for directory in self._directories:
+            directory.clear()
 
 
 def follow_changes(

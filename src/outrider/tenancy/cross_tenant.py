@@ -16,6 +16,14 @@ from api_keys k join organisations o on o.id = k.organisation_id
 join applications a on a.organisation_id = k.organisation_id and a.id = k.application_id and a.archived_at is null
 where k.secret_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 """
+# The same of a message key, which is an organisation's.
+SELECT_MESSAGE_KEY = """
+select k.organisation_id, k.id, k.sealed_secret, k.passphrase_hash, k.is_signing_required, k.is_secret_waived, o.tier,
+  (select array_agg(m.application_id) from message_key_applications m
+   where m.organisation_id = k.organisation_id and m.key_id = k.id) as application_ids
+from message_keys k join organisations o on o.id = k.organisation_id
+where k.key = $1 and k.revoked_at is null
+"""
 # One call counts for all keys, of any tenants, whose requests came at the same time.
 TAKE_REQUESTS = """
 select key_id, granted, used, minute, is_burst
@@ -55,7 +63,7 @@ SELECT_ORGANISATIONS = "select id, name from organisations order by created_at, 
 SELECT_SEALING_KEYS = """
 select distinct substring(sealed from 2 for 4) as key_id
 from (select sealed_config from accounts where deleted_at is null union all select sealed_secret from subscriptions
-  union all select sealed_key from signing_keys) as s(sealed)
+  union all select sealed_secret from message_keys union all select sealed_key from signing_keys) as s(sealed)
 """
 # Receiving, and whoever names an application in a header, knows it, not its organisation.
 SELECT_APPLICATION_CONFIG = """
@@ -76,6 +84,20 @@ class ActiveKeyRow:
     environment: str
     expires_at: datetime | None
     tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKeyRow:
+    """A message key that may be used; `application_ids` None: it is not limited."""
+
+    organisation_id: UUID
+    id: UUID
+    sealed_secret: bytes = field(repr=False)
+    passphrase_hash: bytes = field(repr=False)
+    is_signing_required: bool
+    is_secret_waived: bool
+    tier: str
+    application_ids: Sequence[UUID] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +165,12 @@ async def select_active_key(pool: Pool, secret_hash: bytes) -> ActiveKeyRow | No
     """Find a key that is neither revoked nor expired by the hash of its token."""
     row = await pool.fetchrow(SELECT_ACTIVE_KEY, secret_hash)
     return ActiveKeyRow(**row) if row else None
+
+
+async def select_message_key(pool: Pool, key: str) -> MessageKeyRow | None:
+    """Find a message key that was not revoked."""
+    row = await pool.fetchrow(SELECT_MESSAGE_KEY, key)
+    return MessageKeyRow(**row) if row else None
 
 
 async def take_requests(

@@ -22,8 +22,10 @@ from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, 
 from outrider.events.bodies import fragment, webhook_body
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEdge, NewEvent
 from outrider.messaging.auto_marking import NO_MARK, AutoMarking, Mark, mark_processed
+from outrider.messaging.submissions.as_of import submitted_as_of
+from outrider.messaging.submissions.showing import shown_message
 from outrider.webhooks import cross_tenant, queries
-from outrider.webhooks.patterns import TEST
+from outrider.webhooks.patterns import OUTKIT, TEST, outkit_event
 from outrider.webhooks.signing import signature_headers
 from outrider.webhooks.subscription_directory import SubscriptionDirectory, SubscriptionEntry
 
@@ -119,8 +121,11 @@ class WebhookHandler:
             return _dropped(work, reason or "gone", self.ids.now())
         if not entry.secrets:
             return self._put_off(work, "the secret that signs cannot be opened: its master key is missing")
+        body = await self._body(row, entry, frozen)
+        if body is None:
+            return _dropped(work, "not_submitted", self.ids.now())
         started_at, began = self.ids.now(), monotonic()
-        answer = await self._post(work, entry, frozen)
+        answer = await self._post(work, entry, body)
         duration_ms = round((monotonic() - began) * 1000)
         log.wide(
             "delivery.attempted",
@@ -136,9 +141,27 @@ class WebhookHandler:
         )
         return await self._ended(work, entry, frozen, answer, started_at, duration_ms)
 
-    async def _post(self, work: Work, entry: SubscriptionEntry, frozen: _Frozen) -> HttpAnswer | HttpFailure:
+    async def _body(self, row: QueueRow, entry: SubscriptionEntry, frozen: _Frozen) -> bytes | None:
+        """The body in the words of the endpoint's family; None for a message that is not told of there."""
+        if entry.family != OUTKIT or frozen.event_type == TEST:
+            return webhook_body(row.id, row.target_id, frozen.shared, frozen.origin_event_id)
+        # the message as it was at this event: the same on every attempt
+        message = await submitted_as_of(self.pool, row.application_id, row.event_id)
+        if message is None:
+            return None
+        return orjson.dumps(
+            {
+                "id": str(row.id),
+                "webhook_id": str(row.target_id),
+                "event": outkit_event(frozen.event_type),
+                "object_type": "message",
+                "object_id": str(message.id),
+                "data": shown_message(message),
+            }
+        )
+
+    async def _post(self, work: Work, entry: SubscriptionEntry, body: bytes) -> HttpAnswer | HttpFailure:
         row = work.row
-        body = webhook_body(row.id, row.target_id, frozen.shared, frozen.origin_event_id)
         headers = signature_headers(entry.secrets, str(row.id), int(time.time()), body)
         headers["Content-Type"] = "application/json"
         headers["X-Outeract-Attempt"] = str(row.attempts + 1)

@@ -21,7 +21,7 @@ from outrider.tenancy.naming import checked_name
 from outrider.webhooks import queries, queries_managing
 from outrider.webhooks.deliveries import missing_delivery
 from outrider.webhooks.errors import NotRetryable
-from outrider.webhooks.patterns import TEST, candidate_patterns
+from outrider.webhooks.patterns import TEST, candidate_patterns, stored_patterns
 from outrider.webhooks.queries_managing import SubscriptionViewRow
 from outrider.webhooks.subscriptions import (
     checked_patterns,
@@ -99,7 +99,6 @@ async def update_subscription(
     actor.require(Scope.ALL)
     name = None if changes.name is None else checked_name(changes.name)
     target_url = None if changes.target_url is None else checked_target(context, changes.target_url)
-    patterns = None if changes.patterns is None else checked_patterns(changes.patterns)
     organisation_id = actor.organisation_id
     async with settings_transaction(context, organisation_id) as connection:
         row = await queries_managing.select_subscription(
@@ -107,6 +106,7 @@ async def update_subscription(
         )
         if row is None:
             raise missing_subscription(subscription_id)
+        patterns = None if changes.patterns is None else checked_patterns(changes.patterns, row.family)
         if name is not None:
             await queries_managing.rename_subscription(connection, organisation_id, subscription_id, name)
         if target_url is not None:
@@ -145,7 +145,7 @@ async def _replace_patterns(
         wanted = [
             event_id
             for event_id, event_type in spreading.items()
-            if not set(row.patterns).isdisjoint(candidate_patterns(event_type))
+            if not set(stored_patterns(row.family, row.patterns)).isdisjoint(candidate_patterns(event_type))
         ]
         await queries_managing.queue_fanned_out(connection, organisation_id, row.id, wanted)
     await queries_managing.change_patterns(

@@ -5,6 +5,7 @@ what becomes of a message, `custom.*` for every type of the customer's own.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +14,17 @@ from outrider.core.errors import ValidationError
 EVERYTHING: Final = "*"
 STATUS: Final = "message.status"
 CUSTOM: Final = "custom.*"
+OUTERACT: Final = "outeract"
+OUTKIT: Final = "outkit"
+FAMILIES: Final = (OUTERACT, OUTKIT)
+"""In which contract's words an endpoint is told of events."""
+_OUTKIT_EVENTS: Final = {
+    "message.outbound": "message.submitted",
+    "message.rendered": "message.rendered",
+    "message.sent": "message.delivered",
+    "message.failed": "message.failed",
+    "message.done": "message.done",
+}
 TEST: Final = "system.webhook.test"
 """The type of test events: no pattern wants it, each goes to one subscription by name."""
 
@@ -37,7 +49,36 @@ def candidate_patterns(event_type: str) -> tuple[str, ...]:
     patterns.discard(CUSTOM)
     if is_custom(event_type):
         patterns.add(CUSTOM)
+    if event_type in _OUTKIT_EVENTS:
+        patterns.add(f"{OUTKIT}:{_OUTKIT_EVENTS[event_type]}")
     return tuple(sorted(patterns))
+
+
+def outkit_event(event_type: str) -> str | None:
+    """What an event is called in the family outkit, None if it is not told there."""
+    return _OUTKIT_EVENTS.get(event_type)
+
+
+def stored_patterns(family: str, patterns: Iterable[str]) -> tuple[str, ...]:
+    """Patterns as events are matched with them: those of the family outkit stand apart from all others."""
+    return tuple(f"{OUTKIT}:{one}" if family == OUTKIT else one for one in patterns)
+
+
+def outkit_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Give the names of events that patterns of the family outkit want, each once, or refuse them."""
+    names = tuple(_OUTKIT_EVENTS.values())
+    found: list[str] = []
+    for pattern in patterns:
+        if pattern in {EVERYTHING, "message.*"}:
+            found += names
+        elif pattern in names:
+            found.append(pattern)
+        else:
+            raise ValidationError(
+                f"{pattern[:100]!r} is no event of this family; its events are: {', '.join(names)}, or *.",
+                path="eventPatterns",
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def is_custom(event_type: str) -> bool:

@@ -15,13 +15,14 @@ LOCK_APPENDS = "select pg_advisory_xact_lock(7305002)"
 SELECT_POSITION = "select case when is_called then last_value else 0 end from event_position"
 INSERT_SUBSCRIPTION = """
 insert into subscriptions (organisation_id, application_id, id, name, target_url, patterns, sealed_secret,
-  from_position)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  from_position, family)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 returning created_at
 """
 INSERT_PATTERNS = """
 insert into subscription_patterns (organisation_id, application_id, subscription_id, pattern)
-select s.organisation_id, s.application_id, s.id, pattern from subscriptions s, unnest(s.patterns) as pattern
+select s.organisation_id, s.application_id, s.id, case s.family when 'outkit' then 'outkit:' || pattern else pattern end
+from subscriptions s, unnest(s.patterns) as pattern
 where s.organisation_id = $1 and s.id = $2
 """
 DELETE_PATTERNS = "delete from subscription_patterns where organisation_id = $1 and subscription_id = $2"
@@ -45,7 +46,7 @@ where organisation_id = $1 and application_id = $2 and id = $3 and status <> 'de
 returning id
 """
 SELECT_SUBSCRIPTION = """
-select organisation_id, application_id, id, target_url, patterns, status, failing_since, sealed_secret,
+select organisation_id, application_id, id, target_url, patterns, family, status, failing_since, sealed_secret,
   case when previous_secret_until > now() then sealed_previous_secret end as sealed_previous_secret
 from subscriptions where application_id = $1 and id = $2 and status <> 'deleted'
 """
@@ -65,6 +66,7 @@ class SubscriptionInsert:
     target_url: str
     patterns: Sequence[str]
     sealed_secret: bytes = field(repr=False)
+    family: str = "outeract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class SubscriptionRow:
     id: UUID
     target_url: str
     patterns: Sequence[str]
+    family: str
     status: str
     failing_since: datetime | None
     sealed_secret: bytes = field(repr=False)
@@ -101,6 +104,7 @@ async def insert_subscription(
         new.patterns,
         new.sealed_secret,
         from_position,
+        new.family,
     )
     await connection.execute(INSERT_PATTERNS, organisation_id, new.id)
     return created_at

@@ -9,7 +9,7 @@ import asyncpg
 
 from outrider.core.database.pools import Connection, Pool
 
-_SUBSCRIPTION = """select id, name, target_url, patterns, status, status_reason, failing_since, created_at
+_SUBSCRIPTION = """select id, name, target_url, patterns, family, status, status_reason, failing_since, created_at
 from subscriptions where organisation_id = $1 and application_id = $2 and status <> 'deleted'"""
 SELECT_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3"
 LOCK_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3 for update"
@@ -58,6 +58,7 @@ class SubscriptionViewRow:
     name: str
     target_url: str
     patterns: Sequence[str]
+    family: str
     status: str
     status_reason: str | None
     failing_since: datetime | None

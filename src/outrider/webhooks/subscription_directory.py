@@ -10,7 +10,7 @@ from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.database.pools import Database
 from outrider.core.sealing import SealBroken, Sealer
 from outrider.tenancy.caching import LookupCache
-from outrider.webhooks.patterns import candidate_patterns
+from outrider.webhooks.patterns import candidate_patterns, stored_patterns
 from outrider.webhooks.queries import SubscriptionRow, select_subscription
 from outrider.webhooks.subscriptions import secret_purpose
 
@@ -27,6 +27,7 @@ class SubscriptionEntry:
     subscription_id: UUID
     target_url: str
     patterns: frozenset[str]
+    family: str
     status: Literal["active", "paused", "disabled"]
     failing_since: datetime | None
     secrets: tuple[str, ...] = field(repr=False)
@@ -73,7 +74,8 @@ class SubscriptionDirectory:
             application_id=row.application_id,
             subscription_id=row.id,
             target_url=row.target_url,
-            patterns=frozenset(row.patterns),
+            patterns=frozenset(stored_patterns(row.family, row.patterns)),
+            family=row.family,
             status=cast('Literal["active", "paused", "disabled"]', row.status),
             failing_since=row.failing_since,
             secrets=self._secrets(row),

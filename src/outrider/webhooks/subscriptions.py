@@ -24,7 +24,7 @@ from outrider.tenancy.context import (
 )
 from outrider.tenancy.naming import checked_name
 from outrider.webhooks import queries
-from outrider.webhooks.patterns import validate_pattern
+from outrider.webhooks.patterns import FAMILIES, OUTERACT, OUTKIT, outkit_patterns, validate_pattern
 from outrider.webhooks.signing import checked_secret, new_secret
 
 MOST_PATTERNS: Final = 100
@@ -40,6 +40,7 @@ class NewSubscription:
     target_url: str
     patterns: Sequence[str]
     secret: str | None = field(default=None, repr=False)
+    family: str = OUTERACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def create_subscription(
     actor.require(Scope.ALL)
     name = checked_name(new.name)
     target_url = checked_target(context, new.target_url)
-    patterns = checked_patterns(new.patterns)
+    patterns = checked_patterns(new.patterns, new.family)
     secret = new_secret() if new.secret is None else checked_secret(new.secret)
     subscription_id = context.ids.new()
     insert = queries.SubscriptionInsert(
@@ -74,6 +75,7 @@ async def create_subscription(
         target_url=target_url,
         patterns=patterns,
         sealed_secret=_seal(context, actor.organisation_id, subscription_id, secret),
+        family=new.family,
     )
     async with settings_transaction(context, actor.organisation_id) as connection:
         position = await queries.lock_appends(connection)
@@ -87,6 +89,7 @@ async def create_subscription(
             name=name,
             target_url=target_url,
             event_patterns=patterns,
+            family=new.family,
         )
     return CreatedSubscription(subscription_id, secret, patterns, created_at)
 
@@ -176,10 +179,14 @@ def checked_target(context: TenancyContext, url: str) -> str:
     return url
 
 
-def checked_patterns(patterns: Sequence[str]) -> tuple[str, ...]:
+def checked_patterns(patterns: Sequence[str], family: str = OUTERACT) -> tuple[str, ...]:
     """Give patterns, each once, or refuse them."""
+    if family not in FAMILIES:
+        raise ValidationError(f"family must be one of: {', '.join(FAMILIES)}.", path="family")
     if not 1 <= len(patterns) <= MOST_PATTERNS:
         raise ValidationError(f"eventPatterns must have 1 to {MOST_PATTERNS} patterns.", path="eventPatterns")
+    if family == OUTKIT:
+        return outkit_patterns(patterns)
     return tuple(dict.fromkeys(validate_pattern(pattern) for pattern in patterns))
 
 

@@ -30,6 +30,9 @@ MAY: Mapping[str, set[str]] = {
     "createApiKey": MAKERS,
     "rotateApiKey": MAKERS,
     "revokeApiKey": MAKERS,
+    "createMessageKey": MAKERS,
+    "revokeMessageKey": MAKERS,
+    "setDefaultBackend": MAKERS,
     "createAccount": MAKERS,
     "updateAccount": MAKERS,
     "deleteAccount": MAKERS,
@@ -48,6 +51,7 @@ NOBODYS = World(
     owner=None,  # type: ignore[arg-type]
     application=MISSING,
     api_key=MISSING,
+    message_key=MISSING,
     account=MISSING,
     connection=MISSING,
     member=MISSING,

@@ -12,12 +12,14 @@ from tests.surfaces.admin_graphql.world import ARGUMENTS, MISSING, World, docume
 _KINDS = {
     "applicationId": "application",
     "accountId": "account",
+    "applicationIds": "application",
     "updateMember": "member",
     "removeMember": "member",
     "updateApplication": "application",
     "deleteApplication": "application",
     "rotateApiKey": "api_key",
     "revokeApiKey": "api_key",
+    "revokeMessageKey": "message_key",
     "updateAccount": "account",
     "deleteAccount": "account",
     "updatePlatformConnection": "connection",
@@ -59,7 +61,8 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
 
 
 @pytest.mark.parametrize(
-    "kind", ["api_key", "account", "connection", "member", "invitation", "template", "application"]
+    "kind",
+    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application"],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds

@@ -22,6 +22,7 @@ class World:
     owner: Administrator
     application: str
     api_key: str
+    message_key: str
     account: str
     connection: str
     member: str
@@ -32,7 +33,16 @@ class World:
     @property
     def ids(self) -> dict[str, str]:
         """The ids by their kinds."""
-        kinds = ("application", "api_key", "account", "connection", "member", "invitation", "template")
+        kinds = (
+            "application",
+            "api_key",
+            "message_key",
+            "account",
+            "connection",
+            "member",
+            "invitation",
+            "template",
+        )
         return {kind: getattr(self, kind) for kind in kinds}
 
 
@@ -43,6 +53,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
     made = await owner.data(
         """mutation($a: UUID!, $guest: String!) {
           key: createApiKey(applicationId: $a, name: "world", scopes: ["*"]) { apiKey { id } }
+          messages: createMessageKey(name: "world") { messageKey { id } }
           account: createAccount(platformName: SMS, provider: "sandbox") { id }
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
@@ -59,6 +70,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         owner=owner,
         application=application_id,
         api_key=made["key"]["apiKey"]["id"],
+        message_key=made["messages"]["messageKey"]["id"],
         account=made["account"]["id"],
         connection=made["connection"]["id"],
         member=next(one["id"] for one in members if one["email"] == email),
@@ -82,6 +94,18 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "expiresAt": "2999-01-01T00:00:00Z",
     },
     "rotateApiKey": lambda world: {"id": world.api_key, "overlapMinutes": 5},
+    "createMessageKey": lambda world: {
+        "name": "till",
+        "applicationIds": [world.application],
+        "signingRequired": False,
+        "secretWaived": True,
+    },
+    "revokeMessageKey": lambda world: {"id": world.message_key},
+    "setDefaultBackend": lambda world: {
+        "applicationId": world.application,
+        "platformName": "SMS",
+        "accountId": world.account,
+    },
     "revokeApiKey": lambda world: {"id": world.api_key},
     "createAccount": lambda world: {"platformName": "EMAIL", "provider": "sandbox", "identifier": "letters"},
     "updateAccount": lambda world: {"id": world.account, "identifier": "renamed"},

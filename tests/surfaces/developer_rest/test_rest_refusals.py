@@ -238,13 +238,14 @@ async def test_another_application_in_the_header_is_forbidden(rest: Rest, foreig
     assert (answered.status, answered.json()["error"]["code"]) == (403, "FORBIDDEN")
 
 
-async def test_credentials_of_outkit_are_refused_by_name(rest: Rest) -> None:
+async def test_credentials_of_outkit_select_its_own_contract(rest: Rest) -> None:
     headers = {"outkit-access-key": "x", "authorization": ""}
 
     answered = await rest.call("POST", "/messages", {}, headers=headers)
 
     assert answered.status == 401
-    assert "Outkit" in answered.json()["error"]["message"]
+    assert answered.json()["error"].keys() == {"code", "message"}
+    assert answered.json()["error"]["code"] == "unauthorized"
     assert (await rest.call("GET", "/events", headers={"outkit-access-key": "x"})).status == 200
 
 

@@ -12,7 +12,7 @@ from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Final, cast
 
-from outrider.platforms.html_text import text_of_html
+from outrider.core.html_text import text_of_html
 
 _ID: Final = re.compile(r"<([^<>\s]{3,250})>")
 _MOST_PARTS: Final = 300

@@ -26,6 +26,8 @@ from outrider.tenancy.members import managing
 from outrider.tenancy.members.acting import ActingMember
 from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.values import Member
+from outrider.tenancy.message_keys import MessageKey
+from outrider.tenancy.queries_backends import DefaultRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,14 @@ class Call:
         """The keys of all applications."""
         return await self._once("api_keys", administering.list_api_keys)
 
+    async def message_keys(self) -> Sequence[MessageKey]:
+        """The organisation's message keys."""
+        return await self._once("message_keys", administering.list_message_keys)
+
+    async def default_backends(self) -> Sequence[DefaultRow]:
+        """The default backends of all applications."""
+        return await self._once("default_backends", administering_connections.list_default_backends)
+
     async def accounts(self) -> Sequence[AccountView]:
         """All accounts."""
         return await self._once("accounts", managing_accounts.list_accounts)
@@ -108,7 +118,7 @@ class Call:
     async def names(self) -> Mapping[UUID, str]:
         """What authors of events are called now."""
         members, keys = await self.members(), await self.api_keys()
-        return {one.id: one.name for one in (*members, *keys)}
+        return {one.id: one.name for one in (*members, *keys, *await self.message_keys())}
 
     def forget_lists(self) -> None:
         """Read anew: something was changed."""

@@ -1,7 +1,7 @@
 """The mutations: what each needs, and the operation that it calls."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -28,6 +28,7 @@ from outrider.tenancy.managing_connections import ConnectionChanges
 from outrider.tenancy.members import invitations, managing, signing_in
 from outrider.tenancy.members.managing import MemberChanges
 from outrider.tenancy.members.roles import Permission, Role
+from outrider.tenancy.message_keys import MessageKey, NewMessageKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class KeyWithToken:
 
     def __repr__(self) -> str:
         return f"KeyWithToken({self.api_key!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKeyWithSecrets:
+    """A new message key, and what is told once."""
+
+    message_key: MessageKey
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
 
 
 async def _sign_in(call: Call, given: Arguments) -> object:
@@ -161,6 +171,33 @@ async def _revoke_api_key(call: Call, given: Arguments) -> object:
     return await _api_key(call, given["id"])
 
 
+async def _create_message_key(call: Call, given: Arguments) -> object:
+    new = NewMessageKey(
+        name=given["name"],
+        application_ids=given.get("applicationIds"),
+        is_signing_required=given.get("signingRequired") is not False,
+        is_secret_waived=given.get("secretWaived") is True,
+    )
+    created = await administering.create_message_key(call.tenancy, call.member, new)
+    return MessageKeyWithSecrets(await _message_key(call, created.id), created.secret, created.passphrase)
+
+
+async def _revoke_message_key(call: Call, given: Arguments) -> object:
+    await administering.revoke_message_key(call.tenancy, call.member, given["id"])
+    return await _message_key(call, given["id"])
+
+
+async def _set_default_backend(call: Call, given: Arguments) -> object:
+    await administering_connections.set_default_backend(
+        call.tenancy,
+        call.member,
+        given["applicationId"],
+        channel=Channel[given["platformName"]],
+        account_id=given.get("accountId"),
+    )
+    return await _application(call, given["applicationId"])
+
+
 async def _create_account(call: Call, given: Arguments) -> object:
     new = NewOwnAccount(
         channel=Channel[given["platformName"]],
@@ -246,6 +283,10 @@ async def _with_token(call: Call, created: CreatedApiKey) -> KeyWithToken:
     return KeyWithToken(await _api_key(call, created.id), created.token)
 
 
+async def _message_key(call: Call, key_id: UUID) -> MessageKey:
+    return next(key for key in await call.message_keys() if key.id == key_id)
+
+
 async def _api_key(call: Call, key_id: UUID) -> ApiKey:
     return next(key for key in await call.api_keys() if key.id == key_id)
 
@@ -267,6 +308,9 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createApiKey": Mutation(_create_api_key, Permission.KEYS),
     "rotateApiKey": Mutation(_rotate_api_key, Permission.KEYS),
     "revokeApiKey": Mutation(_revoke_api_key, Permission.KEYS),
+    "createMessageKey": Mutation(_create_message_key, Permission.KEYS),
+    "revokeMessageKey": Mutation(_revoke_message_key, Permission.KEYS),
+    "setDefaultBackend": Mutation(_set_default_backend, Permission.CONNECTIONS),
     "createAccount": Mutation(_create_account, Permission.CONNECTIONS),
     "updateAccount": Mutation(_update_account, Permission.CONNECTIONS),
     "deleteAccount": Mutation(_delete_account, Permission.CONNECTIONS),

@@ -23,6 +23,7 @@ from outrider.tenancy.api_keys import ApiKey
 from outrider.tenancy.auditing import AuditEvent, AuditFilters, AuditPage, list_audit
 from outrider.tenancy.managing_accounts import AccountView
 from outrider.tenancy.members import invitations, signing_in
+from outrider.tenancy.queries_backends import DefaultRow
 
 Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, Call, Arguments], Any]
@@ -74,6 +75,16 @@ async def _connections_of(
 
 async def _keys_of(source: AdministeredApplication, call: Call, _arguments: Arguments) -> Sequence[ApiKey]:
     return [one for one in await call.api_keys() if one.application_id == source.id]
+
+
+async def _backends_of(
+    source: AdministeredApplication, call: Call, _arguments: Arguments
+) -> Sequence[DefaultRow]:
+    return [one for one in await call.default_backends() if one.application_id == source.id]
+
+
+async def _backend_account(source: DefaultRow, call: Call, _arguments: Arguments) -> AccountView:
+    return next(one for one in await call.accounts() if one.id == source.account_id)
 
 
 async def _templates_of(
@@ -218,12 +229,18 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
             ("applications", Call.applications),
             ("members", Call.members),
             ("apiKeys", Call.api_keys),
+            ("messageKeys", Call.message_keys),
             ("accounts", Call.accounts),
         )
     },
     "Application.config": lambda source, _call, _arguments: source.settings.as_config(),
     "Application.platformConnections": _connections_of,
     "Application.apiKeys": _keys_of,
+    "Application.defaultBackends": _backends_of,
+    "DefaultBackend.platformName": _upper("channel"),
+    "DefaultBackend.account": _backend_account,
+    "MessageKey.signingRequired": lambda source, _call, _arguments: source.is_signing_required,
+    "MessageKey.secretWaived": lambda source, _call, _arguments: source.is_secret_waived,
     "Application.templates": _templates_of,
     "Application.locals": _application_locals,
     "Organisation.locals": _organisation_locals,

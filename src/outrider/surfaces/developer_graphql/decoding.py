@@ -151,6 +151,7 @@ def new_subscription(arguments: Arguments) -> NewSubscription:
         target_url=arguments["targetUrl"],
         patterns=arguments["eventPatterns"],
         secret=arguments.get("secret"),
+        family=(arguments.get("family") or "OUTERACT").lower(),
     )
 
 

@@ -5,7 +5,7 @@ every answer to it tells how the key stands. `GET /v1/openapi.json` is for every
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +14,7 @@ import orjson
 
 from outrider.core import log
 from outrider.core.asgi import ClientGone, Receive, Scope, Send, header, read_body, request_id_of, respond
-from outrider.core.errors import AppError, Unauthorized, UnsupportedMediaType, ValidationError
+from outrider.core.errors import AppError, UnsupportedMediaType, ValidationError
 from outrider.core.metrics import Metrics
 from outrider.core.storable import MAX_BYTES
 from outrider.core.turns import Turns
@@ -32,6 +32,7 @@ from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.rate_limits import Headers
 
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 _JSON: Final = b"application/json"
 _MESSAGES: Final = "/v1/messages"
 _OUTKIT: Final = b"outkit-access-"
@@ -74,8 +75,10 @@ class DeveloperRest:
         reading: Reading,
         operations: Operations,
         metrics: Metrics,
+        submissions: Endpoint,
     ) -> None:
         self._access = access
+        self._submissions = submissions
         self._serving = Serving(reading, operations)
         self._metrics = metrics
         self._router = Router(ROUTES)
@@ -83,6 +86,9 @@ class DeveloperRest:
         self._openapi = served_openapi().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_other_contract(scope):
+            await self._submissions(scope, receive, send)
+            return
         started = time.perf_counter()
         exchange = _Exchange()
         try:
@@ -137,7 +143,6 @@ class DeveloperRest:
         return _Answer(200, self._openapi)
 
     async def _carry_out(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
-        refuse_other_contract(scope)
         actor = await self._access.admit(scope, exchange.caller)
         route, places = self._router.find(scope["method"], scope["path"])
         exchange.route = route
@@ -154,15 +159,12 @@ class DeveloperRest:
         return self._uploads.taken(actor.organisation_id, _TOO_MANY, within=_TURN_SECONDS)
 
 
-def refuse_other_contract(scope: Scope) -> None:
-    """Tell the two contracts apart that share `/v1/messages`: `Outkit-Access-*` headers select Outkit's.
-
-    It is not spoken yet: this is the place where its requests leave for their own surface.
-    """
-    if scope["path"].startswith(_MESSAGES) and any(
+def is_other_contract(scope: Scope) -> bool:
+    """Tell the two contracts apart that share `/v1/messages`: any `Outkit-Access-*` header selects Outkit's."""
+    path: str = scope["path"]
+    return (path == _MESSAGES or path.startswith(f"{_MESSAGES}/")) and any(
         name.startswith(_OUTKIT) for name, _value in scope["headers"]
-    ):
-        raise Unauthorized("Credentials of Outkit (Outkit-Access-*) are not accepted here yet.")
+    )
 
 
 async def _asked(scope: Scope, receive: Receive, route: Route, places: dict[str, str]) -> Asked:

@@ -8,12 +8,12 @@ from outrider.files.names import safe_filename, told_mime_type
 from outrider.platforms.base import LARGEST_FILE
 from outrider.surfaces.developer_rest import documents
 from outrider.surfaces.developer_rest.documents import Serving
-from outrider.surfaces.developer_rest.forms import parse_form
 from outrider.surfaces.developer_rest.members import members_of, refused
 from outrider.surfaces.developer_rest.parameters import CREATED, PAGES, Parameter, equal_to
 from outrider.surfaces.developer_rest.route_kinds import Getting, Listing
 from outrider.surfaces.developer_rest.routes import Asked, Route, media_type_of
 from outrider.surfaces.developer_rest.shapes import JsonSchema, shape_of
+from outrider.surfaces.forms import parse_form
 from outrider.tenancy.actors import Actor
 
 _TAG: Final = "files"

@@ -288,6 +288,7 @@ _SUBSCRIPTION: Final[Fields] = {
     "name": _column(escaped, "name"),
     "targetUrl": _column(escaped, "target_url"),
     "eventPatterns": _expression(json, "array_to_json({row}.patterns)"),
+    "family": _expression(plain, "upper({row}.family)"),
     "status": _column(plain, "status"),
     "statusReason": _column(optional, "status_reason"),
     "secret": _secret,

@@ -36,21 +36,26 @@ class Part:
 
 def parse_form(content_type: bytes, body: bytes) -> dict[str, Part]:
     """Read the fields of a form by their names, or raise `ValidationError`; each may stand once."""
-    found = _BOUNDARY.search(content_type)
-    if found is None:
-        raise ValidationError("The Content-Type names no boundary.")
     fields: dict[str, Part] = {}
-    for raw in _raw_parts(b"\r\n--" + (found[1] or found[2]), body):
-        part = _part(raw)
+    for part in parse_parts(content_type, body):
         if part.name in fields:
             raise ValidationError(f"The field {part.name[:64]!a} stands twice.", path=part.name[:64])
         fields[part.name] = part
     return fields
 
 
-def _raw_parts(delimiter: bytes, body: bytes) -> Iterator[bytes]:
+def parse_parts(content_type: bytes, body: bytes, most: int = _MOST_PARTS) -> Iterator[Part]:
+    """Read the fields of a form in their order, or raise `ValidationError`; a name may stand several times."""
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise ValidationError("The Content-Type names no boundary.")
+    for raw in _raw_parts(b"\r\n--" + (found[1] or found[2]), body, most):
+        yield _part(raw)
+
+
+def _raw_parts(delimiter: bytes, body: bytes, most: int) -> Iterator[bytes]:
     """Give what stands between delimiters; the last one has two hyphens behind it."""
-    pieces = (b"\r\n" + body).split(delimiter, _MOST_PARTS + 2)
+    pieces = (b"\r\n" + body).split(delimiter, most + 2)
     for piece in pieces[1:]:
         if piece.startswith(b"--"):
             return
@@ -58,7 +63,7 @@ def _raw_parts(delimiter: bytes, body: bytes) -> Iterator[bytes]:
         if line.strip(b" \t") or not separator:
             break
         yield raw
-    raise ValidationError(f"The form is not whole, or has more than {_MOST_PARTS} fields.")
+    raise ValidationError(f"The form is not whole, or has more than {most} fields.")
 
 
 def _part(raw: bytes) -> Part:
