@@ -45,6 +45,8 @@ MAY: Mapping[str, set[str]] = {
     "deleteTemplate": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
+    "addSuppression": MAKERS,
+    "removeSuppression": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -58,6 +60,7 @@ NOBODYS = World(
     invitation=MISSING,
     invitation_token="otr_invite_none",
     template=MISSING,
+    suppression=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -65,6 +68,7 @@ READS = {
     "templateVersions": {"id": MISSING},
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
+    "suppressions": {"applicationId": MISSING},
 }
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
+from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -323,6 +323,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
+    "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
 }
 
 
