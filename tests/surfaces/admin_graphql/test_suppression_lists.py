@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, written_cursor
 from tests.administrators import Administrator
 from tests.clients import Server
 from tests.surfaces.admin_graphql.world import MISSING, World, new_world
@@ -116,7 +117,7 @@ async def test_the_list_is_read_in_pages(world: World) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"first": 0}, {"first": 201}, {"first": -1}, {"after": "x"}, {"after": "é"}, {"after": "QTEAAAAAAAAAAAAAAAAAAAAA"}],
+    [{"first": 0}, {"first": 201}, {"first": -1}, {"after": "x"}, {"after": "é"}, {"after": written_cursor(AUDIT_LOG, UUID(MISSING))}],
 )
 async def test_what_cannot_be_asked_is_refused(world: World, given: dict[str, Any]) -> None:
     refused = await world.owner.refused(LIST, a=world.application, **given)
