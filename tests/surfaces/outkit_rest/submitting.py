@@ -130,27 +130,38 @@ async def new_key(client: Client, **given: Any) -> CreatedMessageKey:
 
 
 async def new_backend(
-    client: Client, channel: Channel = Channel.EMAIL, identifier: str = "post-office", **config: object
+    client: Client,
+    channel: Channel = Channel.EMAIL,
+    identifier: str = "post-office",
+    *,
+    provider: str = "sandbox",
+    config: Mapping[str, object] | None = None,
 ) -> UUID:
-    """A sandbox account of the client's organisation."""
+    """An account of the client's organisation."""
     context, actor = client.server.runtime.tenancy, client.tenant.actor
     account = prepare_account(
-        context, actor, channel=channel, provider="sandbox", identifier=identifier, config=config
+        context, actor, channel=channel, provider=provider, identifier=identifier, config=config or {}
     )
     async with settings_transaction(context, actor.organisation_id) as connection:
         await insert_account(connection, actor.organisation_id, account.insert)
     return account.insert.id
 
 
-async def new_submitter(client: Client) -> Submitter:
-    """A key, and a default backend for e-mail."""
-    account_id = await new_backend(client)
+async def new_submitter(
+    client: Client,
+    channel: Channel = Channel.EMAIL,
+    *,
+    provider: str = "sandbox",
+    config: Mapping[str, object] | None = None,
+) -> Submitter:
+    """A key, and a default backend."""
+    account_id = await new_backend(client, channel, provider=provider, config=config)
     runtime, tenant = client.server.runtime, client.tenant
     await set_default_backend(
         runtime.tenancy,
         tenant.organisation_id,
         tenant.application_id,
-        channel=Channel.EMAIL,
+        channel=channel,
         account_id=account_id,
     )
     return Submitter(client, await new_key(client), "ferry-desk")
