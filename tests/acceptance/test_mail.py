@@ -3,11 +3,8 @@
 import asyncio
 import re
 import time
-from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from tests.acceptance.mailboxes import received_by
 from tests.clients import Client, listener

@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from outrider.runtime.verifying import verify
 from tests.acceptance.mailboxes import bouncing, config_of, new_desk, new_person, post, received_by, written
 from tests.clients import Client, Listener, listener

@@ -50,9 +50,7 @@ async def until(submitter: Submitter, message_id: str, status: str, seconds: flo
     return found
 
 
-async def test_a_mail_arrives_with_its_text_and_its_styles_inlined(
-    client: Client, postfix: MailPeer
-) -> None:
+async def test_a_mail_arrives_with_its_text_and_its_styles_inlined(client: Client, postfix: MailPeer) -> None:
     desk, ada = mailboxes.new_desk(postfix), mailboxes.new_person(postfix)
     submitter = await by_mail(client, postfix, desk)
 
@@ -219,7 +217,13 @@ async def test_a_text_message_and_its_signed_receipts(
     texter: Submitter, twilio: str, heard: Listener
 ) -> None:
     sent = await texter.submit(
-        type="sms", to=ADA, subject=None, text_body=None, text_template_body="Code {{c}}", data={"c": 7}, sync=True
+        type="sms",
+        to=ADA,
+        subject=None,
+        text_body=None,
+        text_template_body="Code {{c}}",
+        data={"c": 7},
+        sync=True,
     )
     assert (sent["status"], sent["text_body"]) == ("delivered", "Code 7")
     async with texter.client.session.get(

@@ -32,7 +32,7 @@ def _install(project: Path) -> int:
     calls.unlink(missing_ok=True)
     path = f"{project / 'bin'}:{os.environ['PATH']}"
     subprocess.run(
-        ["bash", str(project / "tools/install_peers.sh")],
+        ["/bin/bash", str(project / "tools/install_peers.sh")],
         env={"PATH": path, "HOME": str(project)},
         capture_output=True,
         check=True,

@@ -17,7 +17,9 @@ LIST = """query($a: UUID!, $first: Int, $after: String, $filters: SuppressionFil
 ADD = """mutation($a: UUID!, $p: PlatformName!, $address: String!, $note: String) {
   addSuppression(applicationId: $a, platformName: $p, address: $address, note: $note) {
     id platformName address reason since } }"""
-REMOVE = """mutation($a: UUID!, $id: UUID!) { removeSuppression(applicationId: $a, id: $id) { id address } }"""
+REMOVE = (
+    """mutation($a: UUID!, $id: UUID!) { removeSuppression(applicationId: $a, id: $id) { id address } }"""
+)
 
 
 @pytest.fixture
@@ -65,9 +67,7 @@ async def test_an_address_is_added_listed_and_removed(server: Server, world: Wor
     ]
     # and the organisation's own log suppresses nobody
     hidden = world.owner.tenant.hidden_application_id
-    assert (
-        await pool.fetchval("select count(*) from suppressions where application_id = $1", hidden) == 0
-    )
+    assert await pool.fetchval("select count(*) from suppressions where application_id = $1", hidden) == 0
 
 
 async def test_the_audit_log_says_whose_list_it_was(world: World) -> None:
@@ -117,7 +117,14 @@ async def test_the_list_is_read_in_pages(world: World) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"first": 0}, {"first": 201}, {"first": -1}, {"after": "x"}, {"after": "é"}, {"after": written_cursor(AUDIT_LOG, UUID(MISSING))}],
+    [
+        {"first": 0},
+        {"first": 201},
+        {"first": -1},
+        {"after": "x"},
+        {"after": "é"},
+        {"after": written_cursor(AUDIT_LOG, UUID(MISSING))},
+    ],
 )
 async def test_what_cannot_be_asked_is_refused(world: World, given: dict[str, Any]) -> None:
     refused = await world.owner.refused(LIST, a=world.application, **given)
@@ -127,7 +134,13 @@ async def test_what_cannot_be_asked_is_refused(world: World, given: dict[str, An
 
 @pytest.mark.parametrize(
     ("platform", "address"),
-    [("EMAIL", "no address"), ("EMAIL", "a@b.example\r\nBcc: x"), ("SMS", "x"), ("TELEGRAM", "7"), ("EMAIL", "")],
+    [
+        ("EMAIL", "no address"),
+        ("EMAIL", "a@b.example\r\nBcc: x"),
+        ("SMS", "x"),
+        ("TELEGRAM", "7"),
+        ("EMAIL", ""),
+    ],
 )
 async def test_what_is_no_address_is_refused(world: World, platform: str, address: str) -> None:
     refused = await world.owner.refused(ADD, a=world.application, p=platform, address=address)

@@ -1,4 +1,4 @@
-"""Bad input in earnest: templates that break or never end, headers smuggled in, addresses in any script, hostile HTML."""
+"""Bad input in earnest: templates that break or never end, smuggled headers, addresses in any script, hostile HTML."""
 
 import asyncio
 import json
@@ -42,7 +42,12 @@ async def test_what_cannot_be_rendered_says_where(
     sent = await submitter.submit(text_body=None, **given)
 
     assert time.monotonic() - began < QUICKLY
-    assert (sent["status"], sent["done"], sent["text_body"], sent["html_body"]) == ("render_error", True, None, None)
+    assert (sent["status"], sent["done"], sent["text_body"], sent["html_body"]) == (
+        "render_error",
+        True,
+        None,
+        None,
+    )
     found = re.search(r"at line (\d+), column (\d+)\)$", sent["status_message"])
     assert found, sent["status_message"]
     for told, expected in zip(found.groups(), place, strict=True):
@@ -90,35 +95,31 @@ async def test_many_small_locals_are_no_trouble(submitter: Submitter) -> None:
     assert sent["text_body"] == "7"
 
 
-@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\0", "\u2028", "\u2029", "\x0b", "\x0c", "\x85", "\x1b"])
+@pytest.mark.parametrize(
+    "end", ["\r\n", "\n", "\r", "\0", "\u2028", "\u2029", "\x0b", "\x0c", "\x85", "\x1b"]
+)
 @pytest.mark.parametrize(
     "given",
     [
-        {"to": "ada@example.com@"},
-        {"to": "Ada@ <ada@example.com>"},
-        {"to": "ada@example.com@@"},
-        {"from": "desk@example.com@"},
-        {"from": "Desk@ <desk@example.com>"},
-        {"subject": "Hello@"},
-        {"from": "{{v}} <desk@example.com>", "text_body": None, "text_template_body": "x", "data": {"v": "@"}},
-        {"subject": "Hello {{v}}", "text_body": None, "text_template_body": "x", "data": {"v": "@"}},
-        {"subject": "Hello {{{v}}}", "text_body": None, "text_template_body": "x", "data": {"v": "@"}},
+        {"to": "ada@example.com¶"},
+        {"to": "Ada¶ <ada@example.com>"},
+        {"to": "ada¶@example.com"},
+        {"from": "desk@example.com¶"},
+        {"from": "Desk¶ <desk@example.com>"},
+        {"subject": "Hello¶"},
+        {
+            "from": "{{v}} <desk@example.com>",
+            "text_body": None,
+            "text_template_body": "x",
+            "data": {"v": "¶"},
+        },
+        {"subject": "Hello {{v}}", "text_body": None, "text_template_body": "x", "data": {"v": "¶"}},
+        {"subject": "Hello {{{v}}}", "text_body": None, "text_template_body": "x", "data": {"v": "¶"}},
     ],
     ids=lambda one: str(one)[:60],
 )
 async def test_no_header_is_smuggled_in(submitter: Submitter, given: dict[str, Any], end: str) -> None:
-    # of an address, only the last @ is not meant to be one
-    def evil(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: evil(one) for name, one in value.items()}
-        if not isinstance(value, str):
-            return value
-        if value.startswith("ada@") or value.startswith("desk@"):
-            return value[:4] + value[4:].replace("@", f"{end}{_EVE}")
-        return re.sub(r"@(?!example)", f"{end}{_EVE}", value)
-
-    injected = {name: evil(value) for name, value in given.items()}
-    assert end in str(list(injected.values())) or repr(end)[1:-1] in str(list(injected.values()))
+    injected = json.loads(json.dumps(given, ensure_ascii=False).replace("¶", json.dumps(end + _EVE)[1:-1]))
 
     status, code, message = await submitter.refused(**injected)
 
@@ -225,7 +226,7 @@ async def test_what_is_no_mailbox_is_refused(submitter: Submitter, to: str) -> N
         "</style></head></body>" * 1_000,
         "<style>@import url('http://127.0.0.1:9/x.css'); p{background:url(file:///etc/passwd)}</style><p>Hi",
         "<link rel='stylesheet' href='http://127.0.0.1:9/x.css'><p>Hi",
-        "<p style=\"" + "a:b;" * 20_000 + "\">Hi</p>",
+        '<p style="' + "a:b;" * 20_000 + '">Hi</p>',
         "<![CDATA[<p>]]>&#0;&#xD800;&nosuch;<p>\u202e\ufeffHi",
         "<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><p>&b;</p>",
     ],

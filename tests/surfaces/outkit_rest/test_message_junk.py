@@ -22,11 +22,14 @@ CODES: set[str] = set(
 )
 QUICKLY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 _TABLES = ("events", "submissions", "once_keys", "files", "messages", "delivery_queue", "connections")
-_COUNT = " union all ".join(
-    f"select '{table}' as name, count(*) from {table} where application_id = any ($1::uuid[])"
-    for table in _TABLES
-    if table != "submissions"
-) + " union all select 'submissions', count(*) from submissions where organisation_id = $2"
+_COUNT = (
+    " union all ".join(
+        f"select '{table}' as name, count(*) from {table} where application_id = any ($1::uuid[])"
+        for table in _TABLES
+        if table != "submissions"
+    )
+    + " union all select 'submissions', count(*) from submissions where organisation_id = $2"
+)
 _TEXTS = st.one_of(
     st.sampled_from(
         [
@@ -64,7 +67,9 @@ _JSON = st.recursive(
     ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
-        st.dictionaries(st.one_of(st.sampled_from(["data", "x", "__proto__", "length"]), _TEXTS), inner, max_size=3),
+        st.dictionaries(
+            st.one_of(st.sampled_from(["data", "x", "__proto__", "length"]), _TEXTS), inner, max_size=3
+        ),
     ),
     max_leaves=6,
 )
@@ -92,12 +97,8 @@ def messages(submitter: Submitter) -> st.SearchStrategy[dict[str, Any]]:
     sound = submitter.message()
     junk = {name: values(name, schema, submitter) for name, schema in FIELDS.items()}
     few = st.lists(st.sampled_from([*junk, "no_send", "unknown"]), max_size=4, unique=True)
-    chosen = few.flatmap(
-        lambda names: st.fixed_dictionaries({name: junk.get(name, _JSON) for name in names})
-    )
-    return st.one_of(
-        chosen.map(lambda given_: {**sound, **given_}), st.fixed_dictionaries({}, optional=junk)
-    )
+    chosen = few.flatmap(lambda names: st.fixed_dictionaries({name: junk.get(name, _JSON) for name in names}))
+    return st.one_of(chosen.map(lambda given_: {**sound, **given_}), st.fixed_dictionaries({}, optional=junk))
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +141,11 @@ async def settled(submitter: Submitter) -> dict[str, int]:
 
 def check(answered: Answered, statuses: set[str], sent: object) -> bool:
     """Whether it was accepted; that the answer is one of the documented ones."""
-    assert str(answered.status) in statuses - {"401", "403", "500", "503"}, (answered.status, answered.body, sent)
+    assert str(answered.status) in statuses - {"401", "403", "500", "503"}, (
+        answered.status,
+        answered.body,
+        sent,
+    )
     assert answered.headers["Content-Type"] == "application/json"
     found = answered.json()
     if answered.status < 300:
@@ -246,9 +251,7 @@ async def test_no_search_breaks(submitter: Submitter, data: st.DataObject) -> No
     documented = DOCUMENT["paths"][PATH]["get"]
     names = [one["name"] for one in documented["parameters"]]
     words = st.one_of(st.sampled_from(["1", "0", "-1", "201", "1e3", "²", "delivered", "ferry-desk"]), _TEXTS)
-    asked = data.draw(
-        st.lists(st.tuples(st.one_of(st.sampled_from(names), _TEXTS), words), max_size=4)
-    )
+    asked = data.draw(st.lists(st.tuples(st.one_of(st.sampled_from(names), _TEXTS), words), max_size=4))
     query = urlencode(asked, errors="surrogatepass")
     query = data.draw(st.sampled_from([query, query, query, query + "&%", query + "&limit=%ff"]))
     before = await settled(submitter)
@@ -264,9 +267,7 @@ async def test_no_search_breaks(submitter: Submitter, data: st.DataObject) -> No
 async def test_no_id_breaks(submitter: Submitter, text: str) -> None:
     before = await settled(submitter)
 
-    answered = await ask(
-        submitter, "GET", f"{PATH}/{quote(text, safe='', errors='surrogatepass')}", b"", b""
-    )
+    answered = await ask(submitter, "GET", f"{PATH}/{quote(text, safe='', errors='surrogatepass')}", b"", b"")
 
     assert not check(answered, {"404"}, text)
     assert await count(submitter) == before

@@ -30,7 +30,6 @@ from outrider.tenancy.members.values import Member
 from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
 
-
 Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, "Call", Arguments], Any]
 """How a field is read: of its source, in a request, with its arguments."""
