@@ -57,7 +57,7 @@ async def test_an_address_is_added_listed_and_removed(server: Server, world: Wor
     # the application hears of it as of any event
     facts = await pool.fetch(
         """select event_type, payload ->> 'note' as note, payload -> 'by' ->> 'id' as by from events
-           where application_id = $1 and payload ->> 'address' = 'ada@ferry.example' order by position""",
+           where application_id = $1 and lower(payload ->> 'address') = 'ada@ferry.example' order by position""",
         UUID(world.application),
     )
     member = str(world.owner.member_id)
