@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from yarl import URL
+
 from outrider.platforms.base import Channel
 from outrider.surfaces.outkit_rest.signing import signature_of
 from outrider.tenancy.accounts import prepare_account
@@ -105,6 +107,20 @@ class Submitter:
     async def with_key(self, **given: Any) -> "Submitter":
         """The same, with another key of the organisation."""
         return replace(self, key=await new_key(self.client, **given))
+
+
+async def ask(
+    submitter: Submitter, method: str, target: str, body: bytes, signed: bytes, content_type: str = ""
+) -> Answered:
+    """A signed request whose target is sent exactly as it is written."""
+    headers = submitter.signed(method, target, signed, fresh_stamp())
+    if content_type:
+        headers["content-type"] = content_type
+    url = URL(submitter.client.base_url + target, encoded=True)
+    async with submitter.client.session.request(
+        method, url, data=body, headers=headers, skip_auto_headers=["content-type"]
+    ) as answer:
+        return Answered(answer.status, answer.headers, await answer.read())
 
 
 _stamps = iter(range(1, 10**9))

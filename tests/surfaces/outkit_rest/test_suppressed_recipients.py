@@ -51,27 +51,6 @@ async def test_a_text_message_is_refused_however_its_number_is_written(submitter
     await submitter.submit(to="15558675310@example.com")
 
 
-@pytest.mark.parametrize("is_sync", [False, True])
-async def test_a_bounce_puts_its_recipient_on_the_list(submitter: Submitter, is_sync: bool) -> None:
-    # the sandbox suppresses nobody, so its connection is called by another name
-    pool = submitter.client.server.runtime.database.system
-    sent = await submitter.submit(to="ada+bounced@example.com")
-    await submitter.client.children(sent["id"], "message.failed")
-    assert (await submitter.submit(to="ada+bounced@example.com"))["status"] == "received"
-    await pool.execute(
-        "update connections set provider = 'smtp' where application_id = $1",
-        submitter.client.tenant.application_id,
-    )
-    await submitter.client.children(
-        (await submitter.submit(to="bob+bounced@example.com", sync=is_sync))["id"], "message.failed"
-    )
-
-    refused = await submitter.refused(to="bob+bounced@example.com")
-
-    assert refused[:2] == (422, "recipient_suppressed")
-    assert "bounced" in refused[2]
-
-
 @pytest.mark.parametrize("given", [{"ignore_suppression": True}, {"test": True}, {"render_only": True}])
 async def test_what_goes_through_all_the_same(submitter: Submitter, given: dict[str, Any]) -> None:
     await suppress(submitter, "ada@example.com")
