@@ -52,14 +52,14 @@ async def test_schemathesis_finds_nothing(submitter: Submitter, tmp_path: Path) 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    lines: list[str] = []
+    lines: list[bytes] = []
     with log.redirected(lines.append):
         async with asyncio.timeout(540):
             out, _ = await process.communicate()
 
     assert process.returncode == 0, out.decode()
     # whose signature is not valid belongs to nobody
-    answered = [json.loads(line) for line in lines if '"messages.answered"' in line]
+    answered = [json.loads(line) for line in lines if b'"messages.answered"' in line]
     for method in ("GET", "POST"):
         ours = [one for one in answered if one["method"] == method and one["organisation_id"] is not None]
         assert len(ours) > 50, out.decode()

@@ -34,7 +34,8 @@ async def remove_suppression(call: Call, given: Arguments) -> object:
 
 
 async def _suppressions(_source: object, call: Call, arguments: Arguments) -> SuppressionPage | None:
-    first, given = arguments.get("first"), arguments.get("filters") or {}
+    first = arguments.get("first")
+    given: Arguments = arguments.get("filters") or {}
     platform, reason = given.get("platformName"), given.get("reason")
     return await administering.list_suppressions(
         call.administration.suppressions,
