@@ -1,5 +1,6 @@
 """Whatever is submitted or asked for: it is never our fault, and what is refused leaves nothing behind."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -118,9 +119,9 @@ async def count(submitter: Submitter) -> dict[str, int]:
 
 async def settled(submitter: Submitter) -> dict[str, int]:
     """The counts once what was accepted earlier has ended: its end writes too."""
-    before = await count(submitter)
-    while before["delivery_queue"]:
-        before = await count(submitter)
+    async with asyncio.timeout(30):
+        while (before := await count(submitter))["delivery_queue"]:
+            await asyncio.sleep(0.005)
     return before
 
 
