@@ -54,10 +54,13 @@ from outrider.tenancy.changes import Both, Directory, follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.key_uses import KeyUses
 from outrider.tenancy.members.context import AccessContext, open_access
 from outrider.tenancy.members.directory import MemberDirectory
 from outrider.tenancy.message_keys import MessageKeyDirectory
 from outrider.tenancy.rate_limits import RateLimits
+from outrider.tenancy.read_keys import ReadKeyDirectory
+from outrider.tenancy.read_limits import ReadLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
 from outrider.webhooks.patterns import candidate_patterns
@@ -81,6 +84,9 @@ class Runtime:
     listener: Listener
     api_keys: ApiKeyDirectory
     message_keys: MessageKeyDirectory
+    read_keys: ReadKeyDirectory
+    read_limits: ReadLimits
+    key_uses: KeyUses
     backends: BackendDirectory
     limits: RateLimits
     members: MemberDirectory
@@ -113,6 +119,7 @@ class Runtime:
         self.appender.start()
         self.waiters.start()
         self.heads.start()
+        self.key_uses.start()
         await self.dispatcher.start()
         if self.poller is not None:
             self.poller.start()
@@ -124,6 +131,7 @@ class Runtime:
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
+        await self.key_uses.close()
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
@@ -203,12 +211,14 @@ async def open_runtime(
     )
     api_keys, access, members = _credentials(tenancy)
     message_keys, backends, templates = _submitters(tenancy)
+    read_keys = ReadKeyDirectory(database, ids)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     _follow(
         listener,
         {
             Changed.API_KEY: api_keys,
             Changed.MESSAGE_KEY: message_keys,
+            Changed.READ_KEY: read_keys,
             Changed.MEMBER: members,
             Changed.APPLICATION: Both(applications, backends),
             Changed.CONNECTION: Both(connections, backends),
@@ -245,6 +255,9 @@ async def open_runtime(
         listener=listener,
         api_keys=api_keys,
         message_keys=message_keys,
+        read_keys=read_keys,
+        read_limits=ReadLimits(database.system, ids.now),
+        key_uses=KeyUses(database.system, ids.now),
         backends=backends,
         limits=RateLimits(database.system, ids.now),
         members=members,
