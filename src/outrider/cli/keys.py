@@ -23,7 +23,14 @@ from outrider.tenancy.message_keys import (
     list_message_keys,
     revoke_message_key,
 )
-from outrider.tenancy.read_keys import NewReadKey, ReadKey, ReadScope, create_read_key, list_read_keys, revoke_read_key
+from outrider.tenancy.read_keys import (
+    NewReadKey,
+    ReadKey,
+    ReadScope,
+    create_read_key,
+    list_read_keys,
+    revoke_read_key,
+)
 
 
 async def run(arguments: Arguments) -> int:

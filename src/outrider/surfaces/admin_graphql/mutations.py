@@ -9,8 +9,8 @@ from uuid import UUID
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
 from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
+from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
