@@ -209,9 +209,8 @@ async def open_runtime(
         role,
         lease_limits,
     )
-    api_keys, access, members = _credentials(tenancy)
+    api_keys, read_keys, access, members = _credentials(tenancy)
     message_keys, backends, templates = _submitters(tenancy)
-    read_keys = ReadKeyDirectory(database, ids)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     _follow(
         listener,
@@ -352,10 +351,13 @@ def _logging(database: Database, ids: IdClock, disk: DiskWatch, metrics: Metrics
     return LoggingContext(Batcher("logs", write), ids, disk.may_accept_new_facts)
 
 
-def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContext, MemberDirectory]:
+def _credentials(
+    tenancy: TenancyContext,
+) -> tuple[ApiKeyDirectory, ReadKeyDirectory, AccessContext, MemberDirectory]:
     """Who keys and access tokens belong to."""
     database, ids, access = tenancy.database, tenancy.ids, open_access(tenancy)
-    return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
+    keys = ApiKeyDirectory(database, ids), ReadKeyDirectory(database, ids)
+    return *keys, access, MemberDirectory(database, access.keys, ids)
 
 
 def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDirectory, TemplatesContext]:

@@ -8,31 +8,34 @@ from uuid import UUID
 
 from outrider.core.database.pools import Pool
 
-# The newest of each application, and of each type that is asked for, by an index; then the newest of those.
-_NEWEST: Final = """cross join lateral (
-    select e.application_id, e.id, e.event_type, e.origin_event_id, e.payload
-    from events e where e.application_id = a.id{conditions} order by e.id desc limit $2
-  ) e"""
-_SELECT: Final = """
+_BEYOND: Final = UUID(int=(1 << 128) - 1)
+
+
+def _newest(types: str, conditions: str) -> str:
+    """The newest of each application, and of each type that is asked for, by an index; then the newest of those."""
+    return f"""
 select e.application_id, e.id, e.event_type, e.payload::text as payload,
   contact_of_event($1, e.application_id, e.id, e.origin_event_id, e.payload) as contact_id,
   m.id is not null as is_folded, m.external_id, m.external_ids::text as external_ids,
   m.sent_at, m.delivered_at, m.read_at, m.failed_at
 from (
-  select e.* from applications a {newest}
-  where a.organisation_id = $1 order by e.id desc limit $2
+  select e.*
+  from (select a.id as application_id from applications a where a.organisation_id = $1) own {types}
+  cross join lateral (
+    select e.application_id, e.id, e.event_type, e.origin_event_id, e.payload
+    from events e where e.application_id = own.application_id and e.id < $3{conditions}
+    order by e.id desc limit $2
+  ) e
+  order by e.id desc limit $2
 ) e
 left join messages m
   on m.application_id = e.application_id and m.id = e.id and e.event_type = 'message.outbound'
 order by e.id desc
-"""
-_BEYOND: Final = UUID(int=(1 << 128) - 1)
-SELECT_EVENTS = _SELECT.replace("{newest}", _NEWEST.replace("{conditions}", " and e.id < $3"))
-SELECT_EVENTS_OF_TYPES = _SELECT.replace(
-    "{newest}",
-    "cross join unnest($4::text[]) t(name) "
-    + _NEWEST.replace("{conditions}", " and e.event_type = t.name and e.id < $3"),
-)
+"""  # noqa: S608 -- the holes are filled by this module
+
+
+SELECT_EVENTS: Final = _newest("", "")
+SELECT_EVENTS_OF_TYPES: Final = _newest("cross join unnest($4::text[]) t(name)", " and e.event_type = t.name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the read API.
 
 What the contract publishes of it (the head, `Problem`, `Contact`, `ContactList`, the beginning of `Draft`) is the same
-here in names and properties. It marks what may be null with `nullable`, which 3.1 does not know: the types say it, too.
+here in names and properties. It marks what may be null with `nullable`, which 3.1 does not know; here the types say it.
 """
 
 from collections.abc import Sequence
@@ -67,8 +67,7 @@ _PARAMETERS: Final[dict[str, tuple[Json, str]]] = {
     ),
     "q": (
         {"type": "string", "maxLength": LONGEST_QUERY},
-        "Only contacts whose name, address or company has every one of these words, or words that begin so. "
-        "Case does not matter.",
+        "Only contacts whose name, address or company has each of these words, or one that begins so, in any case.",
     ),
     "includeArchived": (
         {"type": "string", "enum": ["1", "0", "true", "false"]},
@@ -94,18 +93,13 @@ def _object(properties: Json, required: Sequence[str] | None = None) -> Json:
     return {
         "type": "object",
         **({} if required is None else {"required": list(required)}),
-        "properties": {name: _marked(one) for name, one in properties.items()},
+        "properties": properties,
     }
 
 
 def _whole(properties: Json) -> Json:
     """An object that always has all of its properties."""
     return _object(properties, list(properties))
-
-
-def _marked(schema: Json) -> Json:
-    """In the contract's style beside the type."""
-    return {**schema, "nullable": True} if "null" in schema.get("type", ()) else schema
 
 
 def _or_null(schema: Json) -> Json:

@@ -41,6 +41,14 @@ _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
 )
 _HTML: Final = b"text/html; charset=utf-8"
+_PAGES: Final = (
+    'Lists answer `{"data": […], "nextCursor": …}`. Pass `nextCursor` back as `?cursor=`; '
+    "it is null on the last page."
+)
+_LIMITS: Final = (
+    "Each key has a bucket of 120 requests that fills by one a second, and passes at most 120 times in any 30 "
+    "seconds. Answers to it have `X-RateLimit-Limit` and `X-RateLimit-Reset`; a 429 has `Retry-After` in seconds."
+)
 _TICKS: Final = re.compile(r"`([^`]+)`")
 
 
@@ -98,11 +106,8 @@ def _api_page(public_url: str) -> bytes:
         f"<p>{_prose(described['info']['description'])}</p>",
         f'<p>For programs: <a href="{DOCUMENT_PATH}">OpenAPI 3.1</a>.</p>',
         f"<pre>curl -H 'Authorization: Bearer obk_live_…' '{escape(public_url)}{BASE}/contacts?limit=2'</pre>",
-        "<h2>Pages</h2><p>Lists answer <code>{&quot;data&quot;: […], &quot;nextCursor&quot;: …}</code>. Pass "
-        "<code>nextCursor</code> back as <code>?cursor=</code>; it is null on the last page.</p>",
-        "<h2>Limits</h2><p>Each key has a bucket of 120 requests that fills by one a second, and is let through at "
-        "most 120 times in any 30 seconds. Every answer to a key has <code>X-RateLimit-Limit</code> and "
-        "<code>X-RateLimit-Reset</code>; a 429 has <code>Retry-After</code> in seconds.</p>",
+        f"<h2>Pages</h2><p>{_prose(_PAGES)}</p>",
+        f"<h2>Limits</h2><p>{_prose(_LIMITS)}</p>",
         "<h2>Endpoints</h2>",
         *(_endpoint(route.path, described["paths"][route.path]["get"]) for route in ROUTES),
         "<h2>Problems</h2>",

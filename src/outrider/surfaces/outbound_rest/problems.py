@@ -69,7 +69,7 @@ RESEARCH_NOT_FOUND: Final = Problem(
     "research-not-found",
     404,
     "Research not found",
-    "the contact is there, but no dossier of it is stored, or the stored one has expired; reading never starts research",
+    "no dossier of the contact is stored, or the stored one has expired; reading never starts research",
     "have the contact researched",
 )
 METHOD_NOT_ALLOWED: Final = Problem(
