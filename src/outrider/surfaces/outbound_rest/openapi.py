@@ -12,7 +12,7 @@ import orjson
 from outrider.outreach.reading.values import DRAFT_STATUSES
 from outrider.outreach.searching import LONGEST_QUERY
 from outrider.surfaces.outbound_rest.parameters import LONGEST_WORD, MOST_LISTED, MOST_TYPES, USUAL_LIMIT
-from outrider.surfaces.outbound_rest.problems import PROBLEMS, Problem
+from outrider.surfaces.outbound_rest.problems import METHOD_NOT_ALLOWED, PROBLEMS, Problem
 from outrider.surfaces.outbound_rest.routes import BASE, ROUTES, Route
 
 Json = dict[str, Any]
@@ -244,7 +244,6 @@ def _headers() -> Json:
             "description": "After how many seconds to try again.",
             "schema": {"type": "integer"},
         },
-        "Allow": {"description": "The methods that there are.", "schema": _TEXT},
         "WWW-Authenticate": {"description": "`Bearer`.", "schema": _TEXT},
     }
 
@@ -252,7 +251,6 @@ def _headers() -> Json:
 _LIMITED: Final = ("X-RateLimit-Limit", "X-RateLimit-Reset", "X-Request-Id")
 _TOLD_WITH: Final = {
     401: ("X-Request-Id", "WWW-Authenticate"),
-    405: (*_LIMITED, "Allow"),
     429: (*_LIMITED, "Retry-After"),
     503: ("X-Request-Id", "Retry-After"),
 }
@@ -265,7 +263,9 @@ def _told(names: Sequence[str]) -> Json:
 def _responses() -> Json:
     by_status: dict[int, list[Problem]] = {}
     for problem in PROBLEMS:
-        by_status.setdefault(problem.status, []).append(problem)
+        # there is no other method here that could be described
+        if problem is not METHOD_NOT_ALLOWED:
+            by_status.setdefault(problem.status, []).append(problem)
     return {
         f"Problem{status}": {
             "description": "; ".join(f"{one.title} (`{one.slug}`): {one.means}" for one in problems) + ".",

@@ -40,10 +40,10 @@ begin
     moment := greatest(moment, known.filled_at);
     known.level := least(most, known.level + (moment - known.filled_at) / 100.0);
     -- what was taken within the span; a hundredth more rather than less
-    select coalesce(array_agg(t.moment order by t.moment), '{}'), coalesce(array_agg(t.number order by t.moment), '{}'),
+    select coalesce(array_agg(t.at order by t.at), '{}'), coalesce(array_agg(t.number order by t.at), '{}'),
       coalesce(sum(t.number), 0)
     into known.moments, known.taken, in_span
-    from unnest(known.moments, known.taken) t(moment, number) where t.moment >= moment - span;
+    from unnest(known.moments, known.taken) t(at, number) where t.at >= moment - span;
     granted := greatest(0, least(asked.wanted, floor(known.level)::integer, most - in_span));
     if granted > 0 then
       known.level := known.level - granted;
