@@ -44,7 +44,7 @@ async def test_a_key_has_the_form_of_the_contract_and_only_its_hash_is_stored(
 async def test_scopes_that_there_are_not_are_refused(
     runtime: Runtime, tenant: Tenant, scopes: list[str]
 ) -> None:
-    with pytest.raises(ValidationError, match="allowed are contacts.read, lists.read"):
+    with pytest.raises(ValidationError, match=r"allowed are contacts\.read, lists\.read"):
         await create_read_key(runtime.tenancy, tenant.organisation_id, NewReadKey(name="x", scopes=scopes))
 
     assert await list_read_keys(runtime.tenancy, tenant.organisation_id) == []
@@ -136,7 +136,7 @@ async def test_many_uses_of_many_keys_are_one_statement(runtime: Runtime, tenant
             uses.note(Reader(organisation_id, one.id, frozenset()))
 
     assert [one.last_used_at for one in await list_read_keys(runtime.tenancy, organisation_id)] == [None] * 3
-    written = "select count(distinct xmin::text) from read_keys where organisation_id = $1 and last_used_at > now() - interval '1 minute'"
+    written = "select count(distinct xmin::text) from read_keys where organisation_id = $1 and last_used_at is not null"
     await uses.write()
     used = [one.last_used_at for one in await list_read_keys(runtime.tenancy, organisation_id)]
 
@@ -159,7 +159,9 @@ async def test_uses_that_cannot_be_written_are_written_later(runtime: Runtime, t
         writing = asyncio.create_task(uses.write())
         async with asyncio.timeout(5):
             while not (
-                pids := await pool.fetch("select pid from pg_stat_activity where wait_event_type = 'Lock'")
+                pids := await pool.fetch(
+                    "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%read_keys%'"
+                )
             ):
                 await asyncio.sleep(0.02)
         for row in pids:

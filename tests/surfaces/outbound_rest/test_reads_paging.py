@@ -35,8 +35,11 @@ async def _disturb(reads: Reads, stop: asyncio.Event) -> set[str]:
         inserted.add(str(new))
         gone.append(new)
         await reads.execute(
-            "update contacts set updated_at = now(), qualification_status = 'customer' where organisation_id = $1 and id in (select id from contacts "
-            "where organisation_id = $1 order by id desc offset $2 limit 20)",
+            """
+            update contacts set updated_at = now(), qualification_status = 'customer'
+            where organisation_id = $1 and id in (
+              select id from contacts where organisation_id = $1 order by id desc offset $2 limit 20)
+            """,
             reads.organisation_id,
             random.randrange(1_000),
         )
