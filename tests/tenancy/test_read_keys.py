@@ -154,15 +154,12 @@ async def test_uses_that_cannot_be_written_are_written_later(runtime: Runtime, t
     created = await create_read_key(runtime.tenancy, organisation_id, NewReadKey(name="x"))
     uses = KeyUses(pool, runtime.tenancy.ids.now)
     uses.note(Reader(organisation_id, created.id, frozenset()))
+    waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%read_keys%'"
     async with pool.acquire() as blocker, blocker.transaction():
         await blocker.execute("select from read_keys where id = $1 for update", created.id)
         writing = asyncio.create_task(uses.write())
         async with asyncio.timeout(5):
-            while not (
-                pids := await pool.fetch(
-                    "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%read_keys%'"
-                )
-            ):
+            while not (pids := await pool.fetch(waiting)):
                 await asyncio.sleep(0.02)
         for row in pids:
             await pool.execute("select pg_terminate_backend($1)", row["pid"])

@@ -20,6 +20,7 @@ _KINDS = {
     "rotateApiKey": "api_key",
     "revokeApiKey": "api_key",
     "revokeMessageKey": "message_key",
+    "revokeReadKey": "read_key",
     "updateAccount": "account",
     "deleteAccount": "account",
     "updatePlatformConnection": "connection",
@@ -62,7 +63,17 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
 
 @pytest.mark.parametrize(
     "kind",
-    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application"],
+    [
+        "api_key",
+        "message_key",
+        "read_key",
+        "account",
+        "connection",
+        "member",
+        "invitation",
+        "template",
+        "application",
+    ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds

@@ -16,7 +16,8 @@ from tests.surfaces.outbound_rest.shelf import Reads, fill
 
 PUBLISHED = {
     "Problem": "type title status detail instance",
-    "Contact": "id organizationId name email company qualificationStatus fitScore urgencyScore list createdAt updatedAt",
+    "Contact": "id organizationId name email company qualificationStatus fitScore urgencyScore list createdAt "
+    "updatedAt",
     "ContactList": "id organizationId name sourceType description connectionPoint goal userId archivedAt createdAt "
     "updatedAt",
 }
