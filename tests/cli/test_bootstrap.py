@@ -148,6 +148,18 @@ async def test_a_file_that_knows_no_message_key_gets_one_and_stays(shell: Shell)
     assert await bootstrap(shell) == given
 
 
+async def test_a_file_that_knows_no_read_key_gets_one_and_stays(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    kept = shell.data_dir / "bootstrap.json"
+    kept.write_text(json.dumps({name: one for name, one in first.items() if name != "read_api_key"}))
+
+    given = await bootstrap(shell)
+
+    assert given == {**first, "read_api_key": given["read_api_key"]}
+    assert given["read_api_key"] != first["read_api_key"]
+    assert await bootstrap(shell) == given
+
+
 async def test_a_file_that_tells_of_another_database_counts_as_none(shell: Shell) -> None:
     await bootstrap(shell)
     kept = shell.data_dir / "bootstrap.json"
