@@ -138,18 +138,18 @@ def _finding(select: str, given: tuple[str, ...]) -> str:
 @lru_cache(maxsize=128)
 def matching(given: tuple[str, ...]) -> str:
     """The statement that finds contacts by their words, and by conditions that are given."""
-    wheres, words = _wheres(given, 4), "to_tsquery('simple', $3::text)"
+    wheres = _wheres(given, 4)
     return f"""
 with newest as materialized (
   select c.id, c.search from contacts c where c.organisation_id = $1{wheres} order by c.id desc limit {_WINDOW}
 ), near as materialized (
-  select n.id from newest n where n.search @@ {words} order by n.id desc limit $2
+  select n.id from newest n where n.search @@ to_tsquery('simple', $3::text) order by n.id desc limit $2
 ), far as materialized (
-  select c.id from contacts c where c.organisation_id = $1{wheres} and c.search @@ {words}
-    and (select count(*) from near) < $2
+  select w.id from (select count(*) as count from near) n cross join lateral contacts_with_words($1, $3::text) w(id)
+  join contacts c on c.organisation_id = $1 and c.id = w.id{wheres}
+  where n.count < $2 order by w.id desc limit $2
 ), page as materialized (
-  select id from near where (select count(*) from near) >= $2 union all
-  (select id from far order by id desc limit $2)
+  select id from near where (select count(*) from near) >= $2 union all select id from far
 )
 {SELECT_CONTACTS} and c.id = any(array(select id from page)) order by c.id desc limit $2"""  # noqa: S608 -- from the conditions of this module
 
