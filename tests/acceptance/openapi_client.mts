@@ -3,7 +3,8 @@
 import createClient from "openapi-fetch";
 import type { components, paths } from "./reads.js";
 
-const [, , base, key, contact, list, draft] = process.argv as string[];
+type Given = [string, string, string, string, string, string, string];
+const [, , base, key, contact, list, draft] = process.argv as Given;
 const client = createClient<paths>({ baseUrl: `${base}/api/v1`, headers: { Authorization: `Bearer ${key}` } });
 
 type Contact = components["schemas"]["Contact"];

@@ -38,10 +38,12 @@ async def reads(client: Client) -> Reads:
 
 
 async def _run(folder: Path, *command: str) -> str:
+    # the generator tidies up with Ruff
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", "PATH": path},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
