@@ -23,7 +23,7 @@ from outrider.messaging.submissions.finding import find_submitted, list_submitte
 from outrider.messaging.submissions.submitting import submit_message
 from outrider.messaging.suppressions import add_suppression, remove_suppression
 from outrider.outreach.reading.finding import ReadingContext
-from outrider.runtime.http import Endpoint
+from outrider.runtime.http import Endpoint, Endpoints
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.admin_graphql.calling import Administration
 from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
@@ -49,35 +49,33 @@ from outrider.webhooks import managing, receiving, subscriptions
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """The endpoints of a process by their path, or by the first part of it; `end_feeds` ends what is open for long."""
+    """The endpoints of a process; `end_feeds` ends what is open for long."""
 
-    exact: Mapping[str, Endpoint]
-    prefixed: Mapping[str, Endpoint]
+    endpoints: Endpoints
     end_feeds: Callable[[], None]
 
 
-NO_SURFACES: Final = Surfaces({}, {}, lambda: None)
+NO_SURFACES: Final = Surfaces(Endpoints({}, {}, {}), lambda: None)
 
 
 def open_surfaces(runtime: Runtime) -> Surfaces:
     """Every way in which this process is spoken to."""
-    developer, pages = developer_endpoint(runtime), ReadPages(runtime.settings.public_url, runtime.metrics)
-    return Surfaces(
-        {
-            "/": developer,
-            "/admin/graphql": admin_endpoint(runtime),
-            PAGE_PATH: pages,
-            DOCUMENT_PATH: pages,
-        },
-        {
-            "/api/": reads_endpoint(runtime),
-            ERRORS_PATH: pages,
-            "/webhooks/": inbound_endpoint(runtime),
-            "/files/": files_endpoint(runtime),
-            "/v1/": rest_endpoint(runtime),
-        },
-        developer.end_feeds,
-    )
+    developer, reads = developer_endpoint(runtime), reads_endpoint(runtime)
+    pages = ReadPages(runtime.settings.public_url, runtime.metrics)
+    exact: Mapping[str, Endpoint] = {
+        "/": developer,
+        "/admin/graphql": admin_endpoint(runtime),
+        PAGE_PATH: pages,
+        DOCUMENT_PATH: pages,
+    }
+    prefixed: Mapping[str, Endpoint] = {
+        "/webhooks/": inbound_endpoint(runtime),
+        "/files/": files_endpoint(runtime),
+        "/v1/": rest_endpoint(runtime),
+        "/api/": reads,
+        ERRORS_PATH: pages,
+    }
+    return Surfaces(Endpoints(exact, prefixed, {"/api/": reads.refuse_all}), developer.end_feeds)
 
 
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:

@@ -4,9 +4,13 @@ import base64
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from outrider.runtime.http import Gate, build_app
+from outrider.runtime.surfaces import open_surfaces
+from tests.clients import Answered
 from tests.surfaces.outbound_rest.shelf import ENDPOINTS, MISSING, Reads, fill, sent_message
 
 CONTACT = {
@@ -471,3 +475,20 @@ async def test_a_request_id_comes_back(reads: Reads) -> None:
     answered = await reads.call("/me", headers={"x-request-id": "mine-1"})
 
     assert answered.headers["x-request-id"] == "mine-1"
+
+
+async def test_a_server_that_stops_says_so_in_a_problem_document(reads: Reads) -> None:
+    runtime = reads.client.server.runtime
+    app = build_app(runtime, open_surfaces(runtime).endpoints, Gate(is_open=False))
+    told: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/me", "query_string": b"", "headers": []}
+    await app(scope, None, send)  # type: ignore[arg-type]
+
+    start, body = told
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    reads.told(Answered(start["status"], headers, body["body"]), 503, "service-unavailable")
+    assert (headers["retry-after"], headers["connection"]) == ("1", "close")

@@ -10,7 +10,14 @@ import orjson
 
 from outrider.core import log
 from outrider.core.asgi import Receive, Scope, Send, request_id_of, respond
-from outrider.core.errors import AppError, InternalError, MethodNotAllowed, NotFound, Unauthorized
+from outrider.core.errors import (
+    AppError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
 from outrider.core.metrics import Metrics
 from outrider.surfaces.developer_access import bearer_token
 from outrider.surfaces.outbound_rest.parameters import read_query
@@ -65,6 +72,12 @@ class OutboundRest:
         self._library = library
         self._metrics = metrics
         self._errors_url = errors_url
+
+    async def refuse_all(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer while the server stops."""
+        answer = self._refused(Unavailable("The server is stopping."))
+        headers = ((b"x-request-id", request_id_of(scope)), (b"connection", b"close"), *answer.headers)
+        await respond(send, answer.status, answer.body, content_type=answer.content_type, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, exchange = time.perf_counter(), _Exchange()
