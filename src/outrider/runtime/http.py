@@ -44,7 +44,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What answers, by the path or by the first part of it; `stopping` once nobody is let in, where it has its words."""
+    """What answers, by the path or by the first part of it; `stopping` does once nobody is let in any more."""
 
     exact: Mapping[str, Endpoint]
     prefixed: Mapping[str, Endpoint]
