@@ -61,7 +61,7 @@ async def test_of_several_organisations_one_must_be_chosen(shell: Shell) -> None
 
     assert unclear.status == 1
     assert "North, South" in unclear.err
-    assert (chosen.status, len(chosen.out.splitlines())) == (0, 3)
+    assert (chosen.status, len(chosen.out.splitlines())) == (0, 4)
 
 
 async def test_a_message_key_is_made_listed_and_revoked(shell: Shell) -> None:
