@@ -136,6 +136,7 @@ def _drive(reads: Reads, stock: Stock) -> dict[str, Any]:
     from generated_reads.api.events import list_events  # noqa: PLC0415
     from generated_reads.api.lists import get_list, list_lists  # noqa: PLC0415
     from generated_reads.api.me import get_me  # noqa: PLC0415
+    from generated_reads.models import ListDraftsStatus, ListListsIncludeArchived  # noqa: PLC0415
     from generated_reads.types import UNSET  # noqa: PLC0415
 
     with AuthenticatedClient(base_url=f"{reads.client.base_url}/api/v1", token=reads.key) as client:
@@ -156,9 +157,12 @@ def _drive(reads: Reads, stock: Stock) -> dict[str, Any]:
             "contacts": contacts,
             "company": get(get_contact, stock.contact).company.domain,
             "level": get(get_contact_research, stock.contact).level,
-            "lists": [one.id for one in get(list_lists, include_archived="1").data],
+            "lists": [one.id for one in get(list_lists, include_archived=ListListsIncludeArchived("1")).data],
             "goal": get(get_list, stock.list).goal,
-            "drafts": [one.id for one in get(list_drafts, status="sent", contact_id=stock.contact).data],
+            "drafts": [
+                one.id
+                for one in get(list_drafts, status=ListDraftsStatus("sent"), contact_id=stock.contact).data
+            ],
             "text": draft.body.text,
             "engagement": draft.engagement[0].type_,
             "events": sorted(
