@@ -1,5 +1,5 @@
 """Real programs that other people wrote: servers that are started for the tests (Postfix with Dovecot, Prism, emulate
-and moto), and GraphQL clients.
+and moto), and clients of GraphQL and OpenAPI.
 
 Workers of one test run share a peer, and a peer that a killed run left behind is taken over: the first user starts
 it, the last one stops it. Who uses it is told by locks on a file, which end with their process.
@@ -162,6 +162,18 @@ def graphql_clients() -> Path:
     if not (folder / "node_modules" / ".bin" / "graphql-codegen").exists():
         raise PeerMissing(
             "the GraphQL clients are not installed (make test installs them where there is npm)"
+        )
+    return folder
+
+
+def openapi_clients() -> Path:
+    """Give the folder of the npm packages that read OpenAPI documents; `PeerMissing` says why there is none."""
+    folder = _ROOT / ".peers" / "openapi"
+    if shutil.which("node") is None:
+        raise PeerMissing("node is not installed")
+    if not (folder / "node_modules" / ".bin" / "redocly").exists():
+        raise PeerMissing(
+            "the OpenAPI clients are not installed (make test installs them where there is npm)"
         )
     return folder
 

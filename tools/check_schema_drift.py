@@ -10,6 +10,7 @@ from outrider.surfaces.admin_graphql.schema import served_sdl as admin_sdl
 from outrider.surfaces.developer_errors import written_table
 from outrider.surfaces.developer_graphql.schema import served_sdl
 from outrider.surfaces.developer_rest.openapi import served_openapi
+from outrider.surfaces.outbound_rest.openapi import written_openapi as reads_openapi
 from outrider.surfaces.outkit_rest.openapi import written_openapi
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ COMMITTED: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "api" / "admin.graphql": admin_sdl,
     ROOT / "docs" / "api" / "developer.openapi.json": served_openapi,
     ROOT / "docs" / "api" / "outkit.openapi.json": written_openapi,
+    ROOT / "docs" / "api" / "reads.openapi.json": reads_openapi,
     ERRORS_PAGE: page_of_errors,
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests against real peers need, where this machine allows it, and never fails: a test whose
-# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism, emulate, the GraphQL clients and Handlebars
-# need Node and npm, and go to .peers.
+# peer is missing says so. Postfix and Dovecot need root and apt-get; Prism, emulate, Handlebars and the clients of
+# GraphQL and OpenAPI need Node and npm, and go to .peers.
 set -u
 cd "$(dirname "$0")/.."
 export DEBIAN_FRONTEND=noninteractive
@@ -46,6 +46,12 @@ install_handlebars() {
     [ -e .peers/handlebars/node_modules/handlebars/package.json ] || npm_install .peers/handlebars Handlebars handlebars@4.7.8
 }
 
+install_openapi() {
+    mkdir -p .peers/openapi
+    [ -x .peers/openapi/node_modules/.bin/redocly ] || npm_install .peers/openapi "OpenAPI clients" \
+        openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 @redocly/cli@2.77.0
+}
+
 install_emulate() {
     # It needs a newer Node than many machines have, and brings it along.
     mkdir -p .peers/emulate
@@ -63,6 +69,7 @@ tried=.peers/.tried
 install() {
     install_graphql
     install_handlebars
+    install_openapi
     install_emulate
     # How the others are started and what they check against lies there; without it no test could use them.
     [ -d "${OUTRIDER_SHARED:-}" ] || return 0

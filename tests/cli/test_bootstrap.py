@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import stat
 from typing import Any
 
@@ -68,6 +69,7 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
         "application_slug",
         "developer_api_key",
         "message_api_key",
+        "read_api_key",
         "admin_email",
         "admin_password",
         "base_url",
@@ -82,6 +84,7 @@ async def test_a_new_database_gets_an_organisation_an_application_and_a_key_that
         "secret": 64,
         "passphrase": 30,
     }
+    assert re.fullmatch("obk_live_[0-9a-f]{32}", given["read_api_key"])
     assert given["admin_email"] == "admin@lighthouse.example"
     assert await signs_in(shell, given) == Role.OWNER
 
@@ -142,6 +145,18 @@ async def test_a_file_that_knows_no_message_key_gets_one_and_stays(shell: Shell)
 
     assert given == {**first, "message_api_key": given["message_api_key"]}
     assert given["message_api_key"] != first["message_api_key"]
+    assert await bootstrap(shell) == given
+
+
+async def test_a_file_that_knows_no_read_key_gets_one_and_stays(shell: Shell) -> None:
+    first = await bootstrap(shell)
+    kept = shell.data_dir / "bootstrap.json"
+    kept.write_text(json.dumps({name: one for name, one in first.items() if name != "read_api_key"}))
+
+    given = await bootstrap(shell)
+
+    assert given == {**first, "read_api_key": given["read_api_key"]}
+    assert given["read_api_key"] != first["read_api_key"]
     assert await bootstrap(shell) == given
 
 

@@ -61,7 +61,7 @@ async def test_of_several_organisations_one_must_be_chosen(shell: Shell) -> None
 
     assert unclear.status == 1
     assert "North, South" in unclear.err
-    assert (chosen.status, len(chosen.out.splitlines())) == (0, 3)
+    assert (chosen.status, len(chosen.out.splitlines())) == (0, 4)
 
 
 async def test_a_message_key_is_made_listed_and_revoked(shell: Shell) -> None:
@@ -84,3 +84,34 @@ async def test_a_message_key_is_made_listed_and_revoked(shell: Shell) -> None:
     assert (wrong.status, wrong.out) == (1, "")
     missing = await shell.run("keys", "create-message", "--name", "till", "--application", "nowhere")
     assert "no application with the slug 'nowhere'" in missing.err
+
+
+async def test_a_read_key_is_made_listed_and_revoked(shell: Shell) -> None:
+    await shell.run("bootstrap")
+
+    created = await shell.run(
+        "keys",
+        "create-read",
+        "--name",
+        "crm",
+        "--scope",
+        "lists.read",
+        "--scope",
+        "contacts.read",
+        "--days",
+        "3",
+    )
+    assert created.status == 0, created.err
+    assert re.fullmatch(r"obk_live_[0-9a-f]{32}\n", created.out)
+    listed = await shell.run("keys", "list")
+    line = next(line for line in listed.out.splitlines() if line.endswith("crm"))
+    revoked = await shell.run("keys", "revoke", line.split()[0])
+    after = await shell.run("keys", "list")
+
+    assert f"obk_live_…{created.out.strip()[-4:]}" in line
+    assert "contacts.read,lists.read" in line
+    assert "until" in line
+    assert revoked.status == 0, revoked.err
+    assert "revoked" in next(line for line in after.out.splitlines() if line.endswith("crm"))
+    wrong = await shell.run("keys", "create-read", "--name", "crm", "--scope", "contacts.write")
+    assert (wrong.status, wrong.out) == (2, "")

@@ -14,6 +14,8 @@ from outrider.platforms.sandbox.manifest import DOCUMENTATION, MANIFEST
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces import graphql_limits as limits
 from outrider.surfaces.developer_errors import ENTRIES, STATUS
+from outrider.surfaces.outbound_rest.problems import PROBLEMS
+from outrider.surfaces.outbound_rest.routes import ROUTES
 from outrider.tenancy.members.roles import PERMISSIONS, Permission, Role
 from outrider.webhooks.delivering import RETRY_SECONDS
 from tests.docs.pages import ROOT, code_blocks, rows_under, text_of, words_in_ticks
@@ -40,6 +42,15 @@ def test_the_page_of_errors_has_the_table() -> None:
     written = rows_under(text_of("docs/errors.md"), "## Codes")
 
     assert [row[:2] for row in written[1:]] == [[f"`{entry.code}`", str(entry.status)] for entry in ENTRIES]
+
+
+def test_the_guide_of_the_read_api_has_every_problem_and_endpoint() -> None:
+    page = text_of("docs/guides/read-api.md")
+    problems, endpoints = (rows_under(page, f"## {heading}")[1:] for heading in ("Problems", "Endpoints"))
+
+    assert problems == [[f"`{one.slug}`", str(one.status), one.means] for one in PROBLEMS]
+    assert [row[0] for row in endpoints] == [f"`{route.path}`" for route in ROUTES]
+    assert [row[1].strip("`") for row in endpoints] == [route.scope or "any key" for route in ROUTES]
 
 
 def _below(kind: type[AppError]) -> Iterator[type[AppError]]:

@@ -8,6 +8,7 @@ from typing import NoReturn
 from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Scope
 from outrider.tenancy.members.roles import Role
+from outrider.tenancy.read_keys import ReadScope
 from outrider.tenancy.tiers import TIERS, UNLIMITED
 
 DESCRIPTION = "One self-hosted server through which a product sends and receives every message."
@@ -128,10 +129,21 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     )
     message.add_argument("--unsigned", action="store_true", help="requests need not be signed")
     message.add_argument("--waive-secret", action="store_true", help="with --unsigned: nor send the secret")
+    read = _add(actions.add_parser, "create-read", "create a key for the read API; it is printed once")
+    read.add_argument("--name", required=True, help="what the key is for")
+    readable = [scope.value for scope in ReadScope]
+    read.add_argument(
+        "--scope",
+        action="append",
+        metavar="SCOPE",
+        choices=readable,
+        help=f"what it may read, may be repeated: {', '.join(readable)} (all)",
+    )
+    read.add_argument("--days", type=_positive, help="how many days it lasts (until it is revoked)")
     listing = _add(actions.add_parser, "list", "list keys, their secrets masked")
     revoke = _add(actions.add_parser, "revoke", "refuse a key from now on")
     revoke.add_argument("key_id", metavar="id", help="the key's id, as `keys list` shows it")
-    for action in (create, message, listing, revoke):
+    for action in (create, message, read, listing, revoke):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 

@@ -26,11 +26,12 @@ from outrider.tenancy.context import TenancyContext
 from outrider.tenancy.message_keys import NewMessageKey, create_message_key
 from outrider.tenancy.naming import slug_of
 from outrider.tenancy.organisations import create_organisation, find_organisations
+from outrider.tenancy.read_keys import NewReadKey, create_read_key
 
 DEFAULT_NAME: Final = "Default"
 KEY_NAME: Final = "bootstrap"
 # What a file of an earlier release may lack.
-_LATER: Final = frozenset({"admin_email", "admin_password", "message_api_key"})
+_LATER: Final = frozenset({"admin_email", "admin_password", "message_api_key", "read_api_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Bootstrap:
     application_slug: str
     developer_api_key: str
     message_api_key: Mapping[str, str]
+    read_api_key: str
     admin_email: str
     admin_password: str
     base_url: str
@@ -104,6 +106,8 @@ async def _completed(context: TenancyContext, kept: Mapping[str, Any]) -> dict[s
         completed |= {"admin_email": admin.email, "admin_password": admin.password}
     if "message_api_key" not in kept:
         completed["message_api_key"] = await _message_key(context, organisation_id)
+    if "read_api_key" not in kept:
+        completed["read_api_key"] = await _read_key(context, organisation_id)
     return completed
 
 
@@ -111,6 +115,11 @@ async def _message_key(context: TenancyContext, organisation_id: UUID) -> dict[s
     new = NewMessageKey(name=KEY_NAME)
     created = await create_message_key(context, organisation_id, new, is_replacing=True)
     return {"key": created.key, "secret": created.secret, "passphrase": created.passphrase}
+
+
+async def _read_key(context: TenancyContext, organisation_id: UUID) -> str:
+    created = await create_read_key(context, organisation_id, NewReadKey(name=KEY_NAME), is_replacing=True)
+    return created.token
 
 
 async def _refuse_other_names(
@@ -144,6 +153,7 @@ async def _create(context: TenancyContext, organisation_name: str, application_n
         application_slug=application.slug,
         developer_api_key=key.token,
         message_api_key=await _message_key(context, organisation.id),
+        read_api_key=await _read_key(context, organisation.id),
         admin_email=admin.email,
         admin_password=admin.password,
         base_url=context.public_url,

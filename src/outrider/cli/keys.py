@@ -23,6 +23,14 @@ from outrider.tenancy.message_keys import (
     list_message_keys,
     revoke_message_key,
 )
+from outrider.tenancy.read_keys import (
+    NewReadKey,
+    ReadKey,
+    ReadScope,
+    create_read_key,
+    list_read_keys,
+    revoke_read_key,
+)
 
 
 async def run(arguments: Arguments) -> int:
@@ -34,10 +42,13 @@ async def run(arguments: Arguments) -> int:
                 await _create(context, organisation_id, arguments)
             case "create-message":
                 await _create_message_key(context, organisation_id, arguments)
+            case "create-read":
+                await _create_read_key(context, organisation_id, arguments)
             case "list":
                 keys = await list_api_keys(context, organisation_id)
                 message_keys = await list_message_keys(context, organisation_id)
-                _print_table([*map(_row, keys), *map(_message_row, message_keys)])
+                read_keys = await list_read_keys(context, organisation_id)
+                _print_table([*map(_row, keys), *map(_message_row, message_keys), *map(_row, read_keys)])
             case _:
                 await _revoke(context, organisation_id, parse_id(arguments.key_id))
                 print("Revoked.", file=sys.stderr)
@@ -46,13 +57,12 @@ async def run(arguments: Arguments) -> int:
 
 async def _create(context: TenancyContext, organisation_id: UUID, arguments: Arguments) -> None:
     application_id = await _application_id(context, organisation_id, arguments.application or "")
-    expires_at = datetime.now(UTC) + timedelta(days=arguments.days) if arguments.days else None
     new = NewApiKey(
         application_id=application_id,
         name=arguments.name,
         scopes=arguments.scope or [Scope.ALL],
         environment=Environment.TEST if arguments.test else Environment.LIVE,
-        expires_at=expires_at,
+        expires_at=_expiry(arguments),
     )
     created = await create_api_key(context, organisation_id, new)
     print(f"Key {created.id} of {arguments.application}; it is not shown again:", file=sys.stderr)
@@ -73,6 +83,19 @@ async def _create_message_key(context: TenancyContext, organisation_id: UUID, ar
     print(json.dumps(told, indent=2))
 
 
+async def _create_read_key(context: TenancyContext, organisation_id: UUID, arguments: Arguments) -> None:
+    new = NewReadKey(
+        name=arguments.name, scopes=arguments.scope or list(ReadScope), expires_at=_expiry(arguments)
+    )
+    created = await create_read_key(context, organisation_id, new)
+    print(f"Read key {created.id}; it is not shown again:", file=sys.stderr)
+    print(created.token)
+
+
+def _expiry(arguments: Arguments) -> datetime | None:
+    return datetime.now(UTC) + timedelta(days=arguments.days) if arguments.days else None
+
+
 async def _application_id(context: TenancyContext, organisation_id: UUID, slug: str) -> UUID:
     application = await find_application(context, organisation_id, slug)
     if application is None:
@@ -81,16 +104,17 @@ async def _application_id(context: TenancyContext, organisation_id: UUID, slug: 
 
 
 async def _revoke(context: TenancyContext, organisation_id: UUID, key_id: UUID) -> None:
-    message_keys = await list_message_keys(context, organisation_id)
-    if any(key.id == key_id for key in message_keys):
+    if any(key.id == key_id for key in await list_message_keys(context, organisation_id)):
         await revoke_message_key(context, organisation_id, key_id)
+    elif any(key.id == key_id for key in await list_read_keys(context, organisation_id)):
+        await revoke_read_key(context, organisation_id, key_id)
     else:
         await revoke_api_key(context, organisation_id, key_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A key of either kind, as the table shows it."""
+    """A key of any kind, as the table shows it."""
 
     id: UUID
     key: str
@@ -100,7 +124,7 @@ class _Row:
     name: str
 
 
-def _row(key: ApiKey) -> _Row:
+def _row(key: ApiKey | ReadKey) -> _Row:
     return _Row(key.id, key.masked_token, _state(key), key.created_at, ",".join(key.scopes), key.name)
 
 
@@ -121,7 +145,7 @@ def _print_table(keys: Sequence[_Row]) -> None:
     print_table(keys, columns)
 
 
-def _state(key: ApiKey) -> str:
+def _state(key: ApiKey | ReadKey) -> str:
     if key.revoked_at is not None:
         return f"revoked {key.revoked_at:%Y-%m-%d}"
     if key.expires_at is None:

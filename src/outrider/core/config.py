@@ -39,6 +39,7 @@ class Settings:
     host: str
     port: int
     public_url: str
+    errors_url: str
     tls_cert: Path | None
     tls_key: Path | None
     master_key: bytes | None = field(repr=False)
@@ -120,6 +121,13 @@ _SETTINGS = (
         values.web_url,
         "how platforms and browsers reach this server from outside",
         "http://<host>:<port>, with tls_cert https",
+    ),
+    _Setting(
+        "errors_url",
+        "",
+        values.web_url,
+        "what the type of a problem of the read API begins with",
+        "<public_url>/errors",
     ),
     _Setting(
         "tls_cert",
@@ -241,6 +249,7 @@ def load(environ: Mapping[str, str], *, is_root: bool | None = None) -> Settings
     found["public_url"] = found["public_url"] or _default_public_url(
         found["host"], found["port"], is_secure=found["tls_cert"] is not None
     )
+    found["errors_url"] = found["errors_url"] or f"{found['public_url']}/errors"
     return Settings(**found)
 
 

@@ -42,10 +42,17 @@ class Gate:
             self.on_close()
 
 
-def build_app(
-    runtime: Runtime, exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], gate: Gate
-) -> ASGIApp:
-    """The application of one process: endpoints by their path, or by what it begins with; a worker has none."""
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What answers, by the path or by the first part of it; `stopping` does once nobody is let in any more."""
+
+    exact: Mapping[str, Endpoint]
+    prefixed: Mapping[str, Endpoint]
+    stopping: Mapping[str, Endpoint]
+
+
+def build_app(runtime: Runtime, endpoints: Endpoints, gate: Gate) -> ASGIApp:
+    """The application of one process; a worker has no endpoints."""
     routes = Litestar(
         route_handlers=[*_health(runtime, gate)],
         exception_handlers={Exception: _broken},
@@ -53,22 +60,24 @@ def build_app(
         logging_config=None,
         debug=False,
     )
-    return _front(exact, prefixed, routes, gate) if exact else routes
+    return _front(endpoints, routes, gate) if endpoints.exact else routes
 
 
-def _front(
-    exact: Mapping[str, Endpoint], prefixed: Mapping[str, Endpoint], routes: ASGIApp, gate: Gate
-) -> ASGIApp:
+def _front(endpoints: Endpoints, routes: ASGIApp, gate: Gate) -> ASGIApp:
     """The hot endpoints by their path, before the framework: its wrapping costs a tenth of a request."""
+    exact, prefixed = endpoints.exact, endpoints.prefixed
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        hot = exact.get(path) or prefixed.get(path[: path.find("/", 1) + 1])
+        begins = path[: path.find("/", 1) + 1]
+        hot = exact.get(path) or prefixed.get(begins)
         if hot is None:
             await routes(scope, receive, send)  # pyright: ignore[reportArgumentType] -- plain ASGI
             return
         if gate.is_open:
             await hot(scope, receive, send)
+        elif begins in endpoints.stopping:
+            await endpoints.stopping[begins](scope, receive, send)
         else:
             await respond(send, 503, _STOPPING, headers=[(b"connection", b"close")])
 

@@ -60,7 +60,7 @@ async def running_server(
         stack.callback(maintenance.close)
         surfaces = NO_SURFACES if role == "worker" else open_surfaces(runtime)
         gate = Gate(on_close=surfaces.end_feeds)
-        app = build_app(runtime, surfaces.exact, surfaces.prefixed, gate)
+        app = build_app(runtime, surfaces.endpoints, gate)
         await stack.enter_async_context(_answering(app, listening, gate, settings))
         yield RunningServer(runtime, listening.getsockname()[1])
 

@@ -23,7 +23,8 @@ from outrider.messaging.sending import cancel_message, send_message, send_messag
 from outrider.messaging.submissions.finding import find_submitted, list_submitted
 from outrider.messaging.submissions.submitting import submit_message
 from outrider.messaging.suppressions import add_suppression, remove_suppression
-from outrider.runtime.http import Endpoint
+from outrider.outreach.reading.finding import ReadingContext
+from outrider.runtime.http import Endpoint, Endpoints
 from outrider.runtime.wiring import Runtime
 from outrider.surfaces.admin_graphql.calling import Administration
 from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
@@ -34,6 +35,10 @@ from outrider.surfaces.developer_graphql.reading import Reading
 from outrider.surfaces.developer_rest.endpoint import DeveloperRest
 from outrider.surfaces.files.endpoint import FilesEndpoint
 from outrider.surfaces.inbound.routes import InboundEndpoint
+from outrider.surfaces.outbound_rest.endpoint import OutboundRest, ReaderAccess
+from outrider.surfaces.outbound_rest.openapi import DOCUMENT_PATH, PAGE_PATH
+from outrider.surfaces.outbound_rest.pages import ERRORS_PATH, ReadPages
+from outrider.surfaces.outbound_rest.routes import Library
 from outrider.surfaces.outkit_rest.access import SubmitterAccess
 from outrider.surfaces.outkit_rest.endpoint import MessageOperations, OutkitRest
 from outrider.tenancy import managing_connections
@@ -45,28 +50,33 @@ from outrider.webhooks import managing, receiving, subscriptions
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """The endpoints of a process by their path, or by the first part of it; `end_feeds` ends what is open for long."""
+    """The endpoints of a process; `end_feeds` ends what is open for long."""
 
-    exact: Mapping[str, Endpoint]
-    prefixed: Mapping[str, Endpoint]
+    endpoints: Endpoints
     end_feeds: Callable[[], None]
 
 
-NO_SURFACES: Final = Surfaces({}, {}, lambda: None)
+NO_SURFACES: Final = Surfaces(Endpoints({}, {}, {}), lambda: None)
 
 
 def open_surfaces(runtime: Runtime) -> Surfaces:
     """Every way in which this process is spoken to."""
-    developer = developer_endpoint(runtime)
-    return Surfaces(
-        {"/": developer, "/admin/graphql": admin_endpoint(runtime)},
-        {
-            "/webhooks/": inbound_endpoint(runtime),
-            "/files/": files_endpoint(runtime),
-            "/v1/": rest_endpoint(runtime),
-        },
-        developer.end_feeds,
-    )
+    developer, reads = developer_endpoint(runtime), reads_endpoint(runtime)
+    pages = ReadPages(runtime.settings.public_url, runtime.metrics)
+    exact: Mapping[str, Endpoint] = {
+        "/": developer,
+        "/admin/graphql": admin_endpoint(runtime),
+        PAGE_PATH: pages,
+        DOCUMENT_PATH: pages,
+    }
+    prefixed: Mapping[str, Endpoint] = {
+        "/webhooks/": inbound_endpoint(runtime),
+        "/files/": files_endpoint(runtime),
+        "/v1/": rest_endpoint(runtime),
+        "/api/": reads,
+        ERRORS_PATH: pages,
+    }
+    return Surfaces(Endpoints(exact, prefixed, {"/api/": reads.refuse_all}), developer.end_feeds)
 
 
 def developer_endpoint(runtime: Runtime) -> DeveloperGraphql:
@@ -109,6 +119,16 @@ def submissions_endpoint(runtime: Runtime) -> OutkitRest:
             list=partial(list_submitted, runtime.submitting.finding),
         ),
         metrics=runtime.metrics,
+    )
+
+
+def reads_endpoint(runtime: Runtime) -> OutboundRest:
+    """`/api/v1`."""
+    return OutboundRest(
+        access=ReaderAccess(runtime.read_keys.authenticate, runtime.read_limits.check, runtime.key_uses.note),
+        library=Library(ReadingContext(runtime.database.reads, runtime.file_links.url), runtime.tenancy),
+        metrics=runtime.metrics,
+        errors_url=runtime.settings.errors_url,
     )
 
 

@@ -54,10 +54,13 @@ from outrider.tenancy.changes import Both, Directory, follow_changes
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
+from outrider.tenancy.key_uses import KeyUses
 from outrider.tenancy.members.context import AccessContext, open_access
 from outrider.tenancy.members.directory import MemberDirectory
 from outrider.tenancy.message_keys import MessageKeyDirectory
 from outrider.tenancy.rate_limits import RateLimits
+from outrider.tenancy.read_keys import ReadKeyDirectory
+from outrider.tenancy.read_limits import ReadLimits
 from outrider.webhooks import receiving, subscriptions
 from outrider.webhooks.delivering import WebhookHandler
 from outrider.webhooks.patterns import candidate_patterns
@@ -81,6 +84,9 @@ class Runtime:
     listener: Listener
     api_keys: ApiKeyDirectory
     message_keys: MessageKeyDirectory
+    read_keys: ReadKeyDirectory
+    read_limits: ReadLimits
+    key_uses: KeyUses
     backends: BackendDirectory
     limits: RateLimits
     members: MemberDirectory
@@ -113,6 +119,7 @@ class Runtime:
         self.appender.start()
         self.waiters.start()
         self.heads.start()
+        self.key_uses.start()
         await self.dispatcher.start()
         if self.poller is not None:
             self.poller.start()
@@ -124,6 +131,7 @@ class Runtime:
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
+        await self.key_uses.close()
         await self.appender.close()
         await self.logging.batcher.close()
         await self.listener.close()
@@ -201,7 +209,7 @@ async def open_runtime(
         role,
         lease_limits,
     )
-    api_keys, access, members = _credentials(tenancy)
+    api_keys, read_keys, access, members = _credentials(tenancy)
     message_keys, backends, templates = _submitters(tenancy)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     _follow(
@@ -209,6 +217,7 @@ async def open_runtime(
         {
             Changed.API_KEY: api_keys,
             Changed.MESSAGE_KEY: message_keys,
+            Changed.READ_KEY: read_keys,
             Changed.MEMBER: members,
             Changed.APPLICATION: Both(applications, backends),
             Changed.CONNECTION: Both(connections, backends),
@@ -245,6 +254,9 @@ async def open_runtime(
         listener=listener,
         api_keys=api_keys,
         message_keys=message_keys,
+        read_keys=read_keys,
+        read_limits=ReadLimits(database.system, ids.now),
+        key_uses=KeyUses(database.system, ids.now),
         backends=backends,
         limits=RateLimits(database.system, ids.now),
         members=members,
@@ -339,10 +351,13 @@ def _logging(database: Database, ids: IdClock, disk: DiskWatch, metrics: Metrics
     return LoggingContext(Batcher("logs", write), ids, disk.may_accept_new_facts)
 
 
-def _credentials(tenancy: TenancyContext) -> tuple[ApiKeyDirectory, AccessContext, MemberDirectory]:
+def _credentials(
+    tenancy: TenancyContext,
+) -> tuple[ApiKeyDirectory, ReadKeyDirectory, AccessContext, MemberDirectory]:
     """Who keys and access tokens belong to."""
     database, ids, access = tenancy.database, tenancy.ids, open_access(tenancy)
-    return ApiKeyDirectory(database, ids), access, MemberDirectory(database, access.keys, ids)
+    keys = ApiKeyDirectory(database, ids), ReadKeyDirectory(database, ids)
+    return *keys, access, MemberDirectory(database, access.keys, ids)
 
 
 def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDirectory, TemplatesContext]:

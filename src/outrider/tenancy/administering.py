@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from outrider.core.errors import NotFound
-from outrider.tenancy import api_keys, applications, message_keys, queries_administering
+from outrider.tenancy import api_keys, applications, message_keys, queries_administering, read_keys
 from outrider.tenancy.api_keys import ApiKey, CreatedApiKey, NewApiKey
 from outrider.tenancy.application_settings import (
     ApplicationChanges,
@@ -20,6 +20,7 @@ from outrider.tenancy.members.roles import Permission
 from outrider.tenancy.message_keys import CreatedMessageKey, MessageKey, NewMessageKey
 from outrider.tenancy.naming import checked_name
 from outrider.tenancy.queries_administering import OrganisationRow
+from outrider.tenancy.read_keys import CreatedReadKey, NewReadKey, ReadKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,24 @@ async def revoke_message_key(context: TenancyContext, member: ActingMember, key_
     """Refuse a message key from now on."""
     member.require(Permission.KEYS)
     await message_keys.revoke_message_key(context, member.organisation_id, key_id, by=member)
+
+
+async def list_read_keys(context: TenancyContext, member: ActingMember) -> Sequence[ReadKey]:
+    """List the organisation's read keys, their tokens masked."""
+    member.require(Permission.READ)
+    return await read_keys.list_read_keys(context, member.organisation_id)
+
+
+async def create_read_key(context: TenancyContext, member: ActingMember, new: NewReadKey) -> CreatedReadKey:
+    """Create a read key."""
+    member.require(Permission.KEYS)
+    return await read_keys.create_read_key(context, member.organisation_id, new, by=member)
+
+
+async def revoke_read_key(context: TenancyContext, member: ActingMember, key_id: UUID) -> None:
+    """Refuse a read key from now on."""
+    member.require(Permission.KEYS)
+    await read_keys.revoke_read_key(context, member.organisation_id, key_id, by=member)
 
 
 def _organisation(member: ActingMember, row: OrganisationRow | None) -> OrganisationView:

@@ -33,6 +33,7 @@ class Changed(StrEnum):
     SUBSCRIPTION = "subscription"
     MEMBER = "member"
     MESSAGE_KEY = "message_key"
+    READ_KEY = "read_key"
     BACKENDS = "backends"
     """Which accounts send for the application whose id it is told with."""
     EVENT_SCHEMAS = "event_schemas"

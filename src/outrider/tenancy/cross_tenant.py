@@ -24,11 +24,24 @@ select k.organisation_id, k.id, k.sealed_secret, k.passphrase_hash, k.is_signing
 from message_keys k join organisations o on o.id = k.organisation_id
 where k.key = $1 and k.revoked_at is null
 """
+# And of a read key.
+SELECT_READ_KEY = """
+select k.organisation_id, k.id, k.scopes, k.expires_at from read_keys k
+where k.secret_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+"""
+# One statement for all keys that a process has seen used.
+RECORD_USES = """
+update read_keys k set last_used_at = greatest(k.last_used_at, u.used_at)
+from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) u(organisation_id, id, used_at)
+where k.organisation_id = u.organisation_id and k.id = u.id
+"""
 # One call counts for all keys, of any tenants, whose requests came at the same time.
 TAKE_REQUESTS = """
 select key_id, granted, used, minute, is_burst
 from take_requests($1, $2::uuid[], $3::integer[], $4::integer[], $5::integer[])
 """
+# The same for read keys, whose limits are others.
+TAKE_READS = "select key_id, granted, next_in, full_in from take_reads($1, $2::uuid[], $3::integer[])"
 # The dispatcher and the operations on messages know the application, not its organisation.
 SELECT_CONNECTION = """
 select c.organisation_id, c.application_id, c.id, c.account_id, c.identifier, c.name, c.channel, c.provider, c.status,
@@ -101,6 +114,16 @@ class MessageKeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadKeyRow:
+    """A read key that may be used."""
+
+    organisation_id: UUID
+    id: UUID
+    scopes: Sequence[str]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class TakenRow:
     """What a key's requests came to: `minute` counts since 1970; `is_burst`: only the second is full."""
 
@@ -109,6 +132,16 @@ class TakenRow:
     used: int
     minute: int
     is_burst: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReadsRow:
+    """What a read key's requests came to: in how many hundredths of a second one more may, and all are there again."""
+
+    key_id: UUID
+    granted: int
+    next_in: int
+    full_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +204,26 @@ async def select_message_key(pool: Pool, key: str) -> MessageKeyRow | None:
     """Find a message key that was not revoked."""
     row = await pool.fetchrow(SELECT_MESSAGE_KEY, key)
     return MessageKeyRow(**row) if row else None
+
+
+async def select_read_key(pool: Pool, secret_hash: bytes) -> ReadKeyRow | None:
+    """Find a read key that is neither revoked nor expired by the hash of its token."""
+    row = await pool.fetchrow(SELECT_READ_KEY, secret_hash)
+    return ReadKeyRow(**row) if row else None
+
+
+async def record_uses(pool: Pool, uses: Sequence[tuple[UUID, UUID, datetime]]) -> None:
+    """Record when keys were last used, each as (organisation, key, moment)."""
+    await pool.execute(RECORD_USES, *map(list, zip(*uses, strict=True)))
+
+
+async def take_reads(
+    pool: Pool, moment: datetime, asked: Sequence[tuple[UUID, int]]
+) -> dict[UUID, TakenReadsRow]:
+    """Count requests of read keys at a moment; each key once, as (key, requests)."""
+    keys, wanted = zip(*asked, strict=True)
+    rows = await pool.fetch(TAKE_READS, moment, keys, wanted)
+    return {row["key_id"]: TakenReadsRow(**row) for row in rows}
 
 
 async def take_requests(

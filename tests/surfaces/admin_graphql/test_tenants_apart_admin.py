@@ -20,6 +20,7 @@ _KINDS = {
     "rotateApiKey": "api_key",
     "revokeApiKey": "api_key",
     "revokeMessageKey": "message_key",
+    "revokeReadKey": "read_key",
     "updateAccount": "account",
     "deleteAccount": "account",
     "updatePlatformConnection": "connection",
@@ -66,6 +67,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
     [
         "api_key",
         "message_key",
+        "read_key",
         "account",
         "connection",
         "member",

@@ -23,6 +23,7 @@ class World:
     application: str
     api_key: str
     message_key: str
+    read_key: str
     account: str
     connection: str
     member: str
@@ -38,6 +39,7 @@ class World:
             "application",
             "api_key",
             "message_key",
+            "read_key",
             "account",
             "connection",
             "member",
@@ -56,6 +58,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         """mutation($a: UUID!, $guest: String!) {
           key: createApiKey(applicationId: $a, name: "world", scopes: ["*"]) { apiKey { id } }
           messages: createMessageKey(name: "world") { messageKey { id } }
+          reads: createReadKey(name: "world", scopes: ["lists.read"]) { readKey { id } }
           account: createAccount(platformName: SMS, provider: "sandbox") { id }
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
@@ -75,6 +78,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         application=application_id,
         api_key=made["key"]["apiKey"]["id"],
         message_key=made["messages"]["messageKey"]["id"],
+        read_key=made["reads"]["readKey"]["id"],
         account=made["account"]["id"],
         connection=made["connection"]["id"],
         member=next(one["id"] for one in members if one["email"] == email),
@@ -106,6 +110,12 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "secretWaived": True,
     },
     "revokeMessageKey": lambda world: {"id": world.message_key},
+    "createReadKey": lambda world: {
+        "name": "crm",
+        "scopes": ["contacts.read", "events.read"],
+        "expiresAt": "2999-01-01T00:00:00Z",
+    },
+    "revokeReadKey": lambda world: {"id": world.read_key},
     "setDefaultBackend": lambda world: {
         "applicationId": world.application,
         "platformName": "SMS",

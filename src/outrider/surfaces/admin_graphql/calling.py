@@ -29,6 +29,7 @@ from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.values import Member
 from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
+from outrider.tenancy.read_keys import ReadKey
 
 Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, "Call", Arguments], Any]
@@ -88,6 +89,10 @@ class Call:
         """The organisation's message keys."""
         return await self._once("message_keys", administering.list_message_keys)
 
+    async def read_keys(self) -> Sequence[ReadKey]:
+        """The organisation's read keys."""
+        return await self._once("read_keys", administering.list_read_keys)
+
     async def default_backends(self) -> Sequence[DefaultRow]:
         """The default backends of all applications."""
         return await self._once("default_backends", administering_connections.list_default_backends)
@@ -124,7 +129,8 @@ class Call:
     async def names(self) -> Mapping[UUID, str]:
         """What authors of events are called now."""
         members, keys = await self.members(), await self.api_keys()
-        return {one.id: one.name for one in (*members, *keys, *await self.message_keys())}
+        others = (*await self.message_keys(), *await self.read_keys())
+        return {one.id: one.name for one in (*members, *keys, *others)}
 
     def forget_lists(self) -> None:
         """Read anew: something was changed."""

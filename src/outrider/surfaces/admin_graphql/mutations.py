@@ -10,6 +10,9 @@ from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
 from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
+from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
+from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -310,6 +313,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "revokeApiKey": Mutation(_revoke_api_key, Permission.KEYS),
     "createMessageKey": Mutation(_create_message_key, Permission.KEYS),
     "revokeMessageKey": Mutation(_revoke_message_key, Permission.KEYS),
+    "createReadKey": Mutation(create_read_key, Permission.KEYS),
+    "revokeReadKey": Mutation(revoke_read_key, Permission.KEYS),
     "setDefaultBackend": Mutation(_set_default_backend, Permission.CONNECTIONS),
     "createAccount": Mutation(_create_account, Permission.CONNECTIONS),
     "updateAccount": Mutation(_update_account, Permission.CONNECTIONS),

@@ -214,6 +214,7 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
             ("members", Call.members),
             ("apiKeys", Call.api_keys),
             ("messageKeys", Call.message_keys),
+            ("readKeys", Call.read_keys),
             ("accounts", Call.accounts),
         )
     },
