@@ -78,7 +78,7 @@ async def start_import(
     content, sha256, size = None, None, 0
     if isinstance(source, StoredSource):
         sha256, size = await _stored(context, by, source)
-        with await _opened(context.storage, sha256) as stream:
+        with await opened_content(context.storage, sha256) as stream:
             open_batches(stream, job, Progress())
     else:
         content = source.encode()
@@ -178,6 +178,14 @@ def missing_import(import_id: UUID) -> NotFound:
     return NotFound("Import not found.", resource_type="ContactImport", resource_id=str(import_id))
 
 
+async def opened_content(storage: ContentStorage, sha256: bytes) -> BinaryIO:
+    """Open the content of a stored file; one that is gone is the request's mistake."""
+    try:
+        return await storage.opened(sha256)
+    except OSError:
+        raise ValidationError("The file's content is gone.", path="fileId") from None
+
+
 def job_of(organisation_id: UUID, found: Import, claim: UUID | None = None) -> Job:
     """What is left to do of an import."""
     return Job(
@@ -264,13 +272,6 @@ async def _stored(context: ImportingContext, by: ActingMember, source: StoredSou
     if file is None or file.state is not FileState.READY or file.sha256 is None or file.size is None:
         raise file_not_found(source.file_id)
     return file.sha256, file.size
-
-
-async def _opened(storage: ContentStorage, sha256: bytes) -> BinaryIO:
-    try:
-        return await storage.opened(sha256)
-    except OSError:
-        raise ValidationError("The file's content is gone.", path="fileId") from None
 
 
 def _digest(stream: BinaryIO) -> tuple[bytes, int]:

@@ -254,9 +254,7 @@ async def _check_sender(
         connection, organisation_id, application_id, account_id
     )
     if application_id is not None and not has_application:
-        raise NotFound(
-            "Application not found.", resource_type="Application", resource_id=str(application_id)
-        )
+        raise NotFound("Application not found.", resource_type="Application", resource_id=str(application_id))
     if account_id is not None and not has_account:
         raise NotFound("Account not found.", resource_type="Account", resource_id=str(account_id))
 

@@ -133,9 +133,7 @@ async def select_owners(
     return {Address(row["channel_class"], row["address"]): row["contact_id"] for row in rows}
 
 
-async def insert_contacts(
-    connection: Connection, organisation_id: UUID, rows: Sequence[ContactRow]
-) -> None:
+async def insert_contacts(connection: Connection, organisation_id: UUID, rows: Sequence[ContactRow]) -> None:
     await connection.execute(
         INSERT_CONTACTS,
         organisation_id,

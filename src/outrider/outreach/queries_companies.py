@@ -44,9 +44,7 @@ class CompanyRow:
     created_at: datetime
 
 
-async def insert_companies(
-    connection: Connection, organisation_id: UUID, rows: Sequence[CompanyRow]
-) -> int:
+async def insert_companies(connection: Connection, organisation_id: UUID, rows: Sequence[CompanyRow]) -> int:
     """Make companies, unless they are there already; gives how many were made."""
     tag = await connection.execute(
         INSERT_COMPANIES,

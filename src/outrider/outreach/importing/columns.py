@@ -34,9 +34,7 @@ FIELDS: Final = tuple(_NAMES)
 """What can be imported."""
 _NOT_NAMED: Final = re.compile(r"[\W_]+")
 _KNOWN: Final = {
-    alias: field
-    for field, others in _NAMES.items()
-    for alias in (_NOT_NAMED.sub("", field), *others)
+    alias: field for field, others in _NAMES.items() for alias in (_NOT_NAMED.sub("", field), *others)
 }
 
 

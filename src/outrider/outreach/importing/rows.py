@@ -132,7 +132,11 @@ def _name(cells: Mapping[str, str]) -> str | None:
     if name is not None:
         return checked_name(name)
     parts = [cells[field] for field in ("first_name", "last_name") if field in cells]
-    return checked_name(" ".join(parts), "last_name" if "last_name" in cells else "first_name") if parts else None
+    return (
+        checked_name(" ".join(parts), "last_name" if "last_name" in cells else "first_name")
+        if parts
+        else None
+    )
 
 
 def _company(cells: Mapping[str, str]) -> GivenCompany | None:

@@ -85,9 +85,7 @@ async def _done(
         if not job.is_dry_run:
             await queries.lock_addresses(connection, job.organisation_id)
         owners = await queries.select_owners(connection, job.organisation_id, addresses)
-        plan = make_plan(
-            batch.rows, pretended.among(addresses) | owners, job.on_duplicate, context.ids.new
-        )
+        plan = make_plan(batch.rows, pretended.among(addresses) | owners, job.on_duplicate, context.ids.new)
         if job.is_dry_run:
             pretended.add(plan)
         else:
@@ -182,9 +180,7 @@ async def _finish(
     progress: Progress,
     by: Author | None,
 ) -> None:
-    await queries_imports.finish_import(
-        connection, job.organisation_id, import_id, ImportStatus.FINISHED
-    )
+    await queries_imports.finish_import(connection, job.organisation_id, import_id, ImportStatus.FINISHED)
     await append_audit(
         context, connection, job.organisation_id, "system.import.finished", told_of(job, progress), by=by
     )

@@ -22,6 +22,7 @@ from outrider.outreach.errors import ImportTaken
 from outrider.outreach.importing.cross_tenant import ClaimedImport, claim_import
 from outrider.outreach.importing.running import open_batches, run_batches, told_of
 from outrider.outreach.importing.values import ImportStatus, Job
+from outrider.outreach.imports import job_of, opened_content
 from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
 from outrider.tenancy.members.acting import Signature
 
@@ -65,7 +66,7 @@ class Importer:
 
 async def carry_out(tenancy: TenancyContext, storage: ContentStorage, claimed: ClaimedImport) -> None:
     """Do a claimed import to its end, or as far as it goes now."""
-    job = _job(claimed)
+    job = job_of(claimed.organisation_id, claimed.found, claimed.claim)
     by = None if claimed.found.member_id is None else Signature(claimed.found.member_id)
     began, progress = monotonic(), claimed.found.progress
     try:
@@ -82,10 +83,12 @@ async def carry_out(tenancy: TenancyContext, storage: ContentStorage, claimed: C
     except asyncio.CancelledError:
         await _give_back(tenancy, job, claimed.claim, 0.0)
         raise
-    except (AppError, OSError) as problem:
-        words = problem.message if isinstance(problem, AppError) else "The file's content is gone."
-        await _fail(tenancy, job, claimed, words)
+    except AppError as problem:
+        await _fail(tenancy, job, claimed, problem.message)
         return
+    except Exception:
+        await _fail(tenancy, job, claimed, "It broke off through a fault of the server; its log tells more.")
+        raise
     log.wide(
         "contacts.imported",
         level="info",
@@ -98,26 +101,12 @@ async def carry_out(tenancy: TenancyContext, storage: ContentStorage, claimed: C
     )
 
 
-def _job(claimed: ClaimedImport) -> Job:
-    found = claimed.found
-    return Job(
-        organisation_id=claimed.organisation_id,
-        id=found.id,
-        list_id=found.list_id,
-        format=found.format,
-        mapping=found.mapping,
-        on_duplicate=found.on_duplicate,
-        is_dry_run=found.is_dry_run,
-        claim=claimed.claim,
-    )
-
-
 @asynccontextmanager
 async def _opened(storage: ContentStorage, claimed: ClaimedImport) -> AsyncGenerator[BinaryIO]:
     if claimed.stored_sha256 is None:
         yield io.BytesIO(claimed.content or b"")
         return
-    with await storage.opened(claimed.stored_sha256) as stream:
+    with await opened_content(storage, claimed.stored_sha256) as stream:
         yield stream
 
 

@@ -1,7 +1,5 @@
 """How fields are read: most are attributes of what operations return, the rest stands in one table."""
 
-import base64
-import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +9,10 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from outrider.core.errors import ValidationError
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.contact_reading import CONTACT_RESOLVERS
+from outrider.surfaces.admin_graphql.cursors import read_cursor, written_cursor
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
 from outrider.templates.values import JsonObject, Rendering, Template
@@ -30,7 +29,6 @@ Resolve = Callable[[Any, Call, Arguments], Any]
 
 _CAPITAL: Final = re.compile("[A-Z]")
 _CURSOR: Final = b"A1"
-_CURSOR_LENGTH: Final = (len(_CURSOR) + 16) // 3 * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ async def _audit_log(_source: object, call: Call, arguments: Arguments) -> Audit
         call.tenancy,
         call.member,
         first=20 if first is None else first,
-        after=None if after is None else _read_cursor(after),
+        after=None if after is None else read_cursor(_CURSOR, after),
         filters=_filters(arguments.get("filters") or {}),
     )
 
@@ -181,17 +179,7 @@ def _page_info(source: AuditPage, _call: Call, _arguments: Arguments) -> Mapping
 
 
 def _cursor(event: AuditEvent) -> str:
-    return base64.urlsafe_b64encode(_CURSOR + event.id.bytes).decode()
-
-
-def _read_cursor(text: str) -> UUID:
-    try:
-        raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    if len(text) != _CURSOR_LENGTH or not raw.startswith(_CURSOR) or len(raw) != len(_CURSOR) + 16:
-        raise ValidationError("after is not a cursor of this list.", path="after")
-    return UUID(bytes=raw[len(_CURSOR) :])
+    return written_cursor(_CURSOR, event.id)
 
 
 def _member_of_mapping(name: str) -> Resolve:
@@ -211,6 +199,7 @@ async def _invitations(call: Call) -> object:
 
 
 RESOLVERS: Final[Mapping[str, Resolve]] = {
+    **CONTACT_RESOLVERS,
     "Query.me": _root(_me),
     "Query.organisation": _root(_organisation),
     "Query.application": _application,
