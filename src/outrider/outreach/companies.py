@@ -115,7 +115,8 @@ async def update_company(
                 context, connection, organisation_id, "system.company.updated", _told(company), by=by
             )
     except asyncpg.UniqueViolationError:
-        raise _taken(given.name, given.domain) from None
+        told = {name: value for name, value in (("name", changes.name), ("domain", changes.domain)) if value}
+        raise ResourceExists("There is another company of this name or domain.", **told) from None
     return company
 
 

@@ -290,7 +290,8 @@ with newest as materialized (
   select id from near where (select count(*) from near) >= $2 union all
   (select id from far order by id desc limit $2)
 )
-{_SELECT} and c.id = any(array(select id from page)) order by c.id desc limit $2"""
+{_SELECT} and c.id = any(array(select id from page)) order by c.id desc limit $2
+"""  # noqa: S608 -- constant pieces, each with a number in it
 
 
 def _contact(row: asyncpg.Record) -> Contact:

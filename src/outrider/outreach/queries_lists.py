@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -10,9 +11,9 @@ import asyncpg
 from outrider.core.database.pools import Connection, Pool
 from outrider.outreach.values import ContactList, SourceType
 
-_COLUMNS = """l.id, l.name, l.source_type, l.description, l.connection_point, l.goal, l.member_id, l.application_id,
-  l.account_id, l.archived_at, l.created_at, l.updated_at"""
-_SELECT = f"select {_COLUMNS} from contact_lists l where l.organisation_id = $1"
+_SELECT = """select l.id, l.name, l.source_type, l.description, l.connection_point, l.goal, l.member_id,
+  l.application_id, l.account_id, l.archived_at, l.created_at, l.updated_at
+from contact_lists l where l.organisation_id = $1"""
 SELECT_LIST = f"{_SELECT} and l.id = $2"
 FIND_LISTS = f"{_SELECT} and l.name = $2 and l.archived_at is null order by l.id limit 2"
 _BELOW = "l.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')"
@@ -124,4 +125,5 @@ async def count_contacts(pool: Pool, organisation_id: UUID, list_id: UUID) -> in
 
 
 def _list(row: asyncpg.Record) -> ContactList:
-    return ContactList(**{**row, "source_type": SourceType(row["source_type"])})
+    values: dict[str, Any] = dict(row)
+    return ContactList(**{**values, "source_type": SourceType(row["source_type"])})

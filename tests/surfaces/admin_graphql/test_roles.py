@@ -45,6 +45,19 @@ MAY: Mapping[str, set[str]] = {
     "deleteTemplate": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
+    "createContact": MAKERS,
+    "updateContact": MAKERS,
+    "deleteContact": MAKERS,
+    "createCompany": MAKERS,
+    "updateCompany": MAKERS,
+    "deleteCompany": MAKERS,
+    "createContactList": MAKERS,
+    "updateContactList": MAKERS,
+    "archiveContactList": MAKERS,
+    "unarchiveContactList": MAKERS,
+    "moveContacts": MAKERS,
+    "importContacts": MAKERS,
+    "cancelContactImport": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -58,6 +71,12 @@ NOBODYS = World(
     invitation=MISSING,
     invitation_token="otr_invite_none",
     template=MISSING,
+    contact=MISSING,
+    company=MISSING,
+    contact_list=MISSING,
+    archived_list=MISSING,
+    contact_import=MISSING,
+    file=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -65,6 +84,10 @@ READS = {
     "templateVersions": {"id": MISSING},
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
+    "contact": {"id": MISSING},
+    "company": {"id": MISSING},
+    "contactList": {"id": MISSING},
+    "contactImport": {"id": MISSING},
 }
 
 

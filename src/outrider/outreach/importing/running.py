@@ -102,7 +102,7 @@ async def _done(
 async def _write(context: TenancyContext, connection: Connection, job: Job, plan: Plan) -> None:
     organisation_id = job.organisation_id
     wanted = [row.company for row in (*plan.created.values(), *plan.updated.values()) if row.company]
-    companies = await found_or_made(context.ids, connection, organisation_id, wanted) if wanted else {}
+    companies = await found_or_made(context.ids, connection, organisation_id, wanted)
 
     def company_of(row: ImportRow) -> UUID | None:
         return companies[row.company] if row.company else None

@@ -1,7 +1,7 @@
 """The mutations of contacts, companies, lists and imports, from arguments to operations."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from uuid import UUID
 
 from msgspec import UNSET
@@ -22,7 +22,7 @@ from outrider.surfaces.admin_graphql.reading import Arguments
 
 async def create_contact(call: Call, given: Arguments) -> object:
     """`createContact`."""
-    company = given.get("company") or {}
+    company: Arguments = given.get("company") or {}
     new = NewContact(
         email=given["email"],
         name=given.get("name"),
@@ -41,7 +41,7 @@ async def create_contact(call: Call, given: Arguments) -> object:
 
 async def update_contact(call: Call, given: Arguments) -> object:
     """`updateContact`."""
-    company = given.get("company") or {}
+    company: Arguments = given.get("company") or {}
     _one_company(given)
     changes = ContactChanges(
         email=given.get("email"),
@@ -146,13 +146,13 @@ async def move_contacts(call: Call, given: Arguments) -> object:
 
 async def import_contacts(call: Call, given: Arguments) -> object:
     """`importContacts`."""
-    mapping: Any = given.get("mapping") or {}
-    if not isinstance(mapping, dict):
+    mapping = given.get("mapping") or {}
+    if not isinstance(mapping, Mapping):
         raise ValidationError("mapping must be an object.", path="mapping")
     options = ImportOptions(
         format=FileFormat[given["format"]],
         list_id=given.get("listId"),
-        mapping=mapping,
+        mapping=cast("Mapping[str, object]", mapping),
         on_duplicate=OnDuplicate[given.get("onDuplicate") or OnDuplicate.SKIP.name],
         is_dry_run=given.get("dryRun") is True,
     )

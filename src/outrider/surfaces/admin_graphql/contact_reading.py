@@ -1,6 +1,6 @@
 """How contacts, companies, lists and imports are read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from outrider.outreach import companies, contacts, imports, lists
@@ -27,7 +27,8 @@ def _paged(kind: type, arguments: Arguments) -> dict[str, Any]:
 
 
 async def _contacts(_source: object, call: Call, arguments: Arguments) -> Page[Contact]:
-    member, given = call.member, arguments.get("filters") or {}
+    member = call.member
+    given: Arguments = arguments.get("filters") or {}
     status, address = given.get("qualificationStatus"), given.get("address")
     filters = ContactFilters(
         q=given.get("q"),
@@ -126,6 +127,18 @@ def _page_info(source: Page[Any], _call: Call, _arguments: Arguments) -> Mapping
     }
 
 
+def _items(source: Page[Any], _call: Call, _arguments: Arguments) -> Sequence[Any]:
+    return source.items
+
+
+def _itself(source: object, _call: Call, _arguments: Arguments) -> object:
+    return source
+
+
+def _own_cursor(source: Any, _call: Call, _arguments: Arguments) -> str:
+    return _cursor(source)
+
+
 def _cursor(item: Contact | Company | ContactList | Import) -> str:
     return written_cursor(_CURSORS[type(item)], item.id)
 
@@ -150,19 +163,13 @@ CONTACT_RESOLVERS: Final[Mapping[str, Resolve]] = {
     "ContactImport.errors": _errors,
     "ContactImportError.row": lambda source, _call, _arguments: source.number,
     **{
-        f"{kind}Connection.{field}": resolve
+        f"{kind}{field}": resolve
         for kind in ("Contact", "Company", "ContactList", "ContactImport")
         for field, resolve in (
-            ("edges", lambda source, _call, _arguments: source.items),
-            ("pageInfo", _page_info),
-        )
-    },
-    **{
-        f"{kind}Edge.{field}": resolve
-        for kind in ("Contact", "Company", "ContactList", "ContactImport")
-        for field, resolve in (
-            ("node", lambda source, _call, _arguments: source),
-            ("cursor", lambda source, _call, _arguments: _cursor(source)),
+            ("Connection.edges", _items),
+            ("Connection.pageInfo", _page_info),
+            ("Edge.node", _itself),
+            ("Edge.cursor", _own_cursor),
         )
     },
 }
