@@ -88,7 +88,7 @@ async def start_import(
                 f"content has at most {MOST_CONTENT:,} bytes: store a file for more.", path="content"
             )
         open_batches(io.BytesIO(content), job, Progress())
-    record = _record(context.tenancy, job, by, ImportStatus.WAITING, content, sha256, size, None)
+    record = _record(context.tenancy, job, by, size=size, content=content, sha256=sha256)
     return await _insert(context.tenancy, record, organisation_id, by)
 
 
@@ -106,7 +106,7 @@ async def begin_command(
         return found, True
     stream.seek(0)
     open_batches(stream, job, Progress())
-    record = _record(context, job, None, ImportStatus.RUNNING, None, None, size, key)
+    record = _record(context, job, None, size=size, key=key)
     try:
         return await _insert(context, record, organisation_id, None), False
     except asyncpg.UniqueViolationError:
@@ -221,11 +221,11 @@ def _record(
     context: TenancyContext,
     job: Job,
     by: ActingMember | None,
-    status: ImportStatus,
-    content: bytes | None,
-    sha256: bytes | None,
+    *,
     size: int,
-    key: bytes | None,
+    content: bytes | None = None,
+    sha256: bytes | None = None,
+    key: bytes | None = None,
 ) -> ImportRecord:
     import_id = context.ids.new()
     return ImportRecord(
@@ -240,7 +240,8 @@ def _record(
         stored_sha256=sha256,
         size=size,
         command_key=key,
-        status=status,
+        # whoever runs a command does the work itself
+        status=ImportStatus.WAITING if key is None else ImportStatus.RUNNING,
         created_at=time_of(import_id),
     )
 

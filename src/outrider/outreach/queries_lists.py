@@ -126,4 +126,5 @@ async def count_contacts(pool: Pool, organisation_id: UUID, list_id: UUID) -> in
 
 def _list(row: asyncpg.Record) -> ContactList:
     values: dict[str, Any] = dict(row)
-    return ContactList(**{**values, "source_type": SourceType(row["source_type"])})
+    values["source_type"] = SourceType(row["source_type"])
+    return ContactList(**values)

@@ -146,7 +146,7 @@ async def move_contacts(call: Call, given: Arguments) -> object:
 
 async def import_contacts(call: Call, given: Arguments) -> object:
     """`importContacts`."""
-    mapping = given.get("mapping") or {}
+    mapping: object = given.get("mapping") or {}
     if not isinstance(mapping, Mapping):
         raise ValidationError("mapping must be an object.", path="mapping")
     options = ImportOptions(
