@@ -1,4 +1,4 @@
-"""`outrider contacts`: imports a file of contacts, and lists contacts. What is told on the way goes to standard error."""
+"""`outrider contacts`: imports a file of contacts, and lists contacts. Only tables go to standard output."""
 
 import csv
 import sys
@@ -42,11 +42,7 @@ async def run(arguments: Arguments) -> int:
         async with opened_tenancy(load_settings()) as context:
             await _list(context, await chosen_organisation(context, arguments.organisation), arguments)
         return 0
-    try:
-        stream = Path(arguments.file).open("rb")  # noqa: SIM115 -- closed below, whatever happens
-    except OSError as problem:
-        raise ValidationError(f"{arguments.file} cannot be read: {problem.strerror}.") from None
-    with stream:
+    with _opened(arguments.file) as stream:
         async with opened_tenancy(load_settings()) as context:
             await _import(
                 context, await chosen_organisation(context, arguments.organisation), arguments, stream
@@ -157,6 +153,13 @@ async def _known_list(context: TenancyContext, organisation_id: UUID, named: str
     except ValidationError:
         found = await find_list(context, organisation_id, named)
     return found.id if found else None
+
+
+def _opened(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("rb")
+    except OSError as problem:
+        raise ValidationError(f"{name} cannot be read: {problem.strerror}.") from None
 
 
 def _format(arguments: Arguments) -> FileFormat:

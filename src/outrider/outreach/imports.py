@@ -35,6 +35,7 @@ from outrider.tenancy.members.roles import Permission
 MOST_CONTENT: Final = 1_000_000
 """How many bytes an import may bring along."""
 MOST_ERRORS: Final = 1_000
+_CHUNK: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ async def begin_command(
     job = _job(organisation_id, options)
     digest, size = _digest(stream)
     told = (digest.hex(), job.format, job.list_id, job.mapping, job.on_duplicate)
-    key = hashlib.sha256(orjson.dumps(told)).digest()
+    key = hashlib.sha256(orjson.dumps(told, default=str)).digest()
     async with settings_transaction(context, organisation_id) as connection:
         found = await queries.find_command(connection, organisation_id, key)
     if found is not None:
@@ -276,5 +277,9 @@ async def _stored(context: ImportingContext, by: ActingMember, source: StoredSou
 
 
 def _digest(stream: BinaryIO) -> tuple[bytes, int]:
-    digest = hashlib.file_digest(stream, "sha256").digest()  # type: ignore[arg-type]
-    return digest, stream.tell()
+    digest, size = hashlib.sha256(), 0
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.digest(), size
