@@ -16,9 +16,9 @@ _PHONE: Final = "phone"
 _PHONES: Final = frozenset({Channel.SMS, Channel.WHATSAPP, Channel.IMESSAGE})
 _LONGEST_DOMAIN: Final = 253
 # What nearly all addresses are: nothing that a closer look could find fault with, or would change.
-_PLAIN_MAIL: Final = re.compile(
-    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9]|-(?!-))*(?<!-)\.)+[a-z]{2,20}"
-)
+_PLAIN: Final = r"(?:[a-z0-9](?:[a-z0-9]|-(?!-))*(?<!-)\.)+[a-z]{2,20}"
+_PLAIN_DOMAIN: Final = re.compile(_PLAIN)
+_PLAIN_MAIL: Final = re.compile(rf"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@{_PLAIN}")
 _LONGEST_PLAIN: Final = 64
 _WEBSITE: Final = re.compile(r"(?:https?://)?(?:www\.)?([^/?#:@\s]+)\.?(?:[:/?#].*)?", re.IGNORECASE)
 
@@ -58,6 +58,8 @@ def checked_address(channel: Channel, text: str, field: str = "address") -> Addr
 def checked_domain(text: str, field: str = "domain") -> str:
     """Give the domain of a company, also of its website's address, in lower case and ASCII; or refuse it."""
     found = _WEBSITE.fullmatch(text.strip()) if len(text) <= LONGEST_TEXT else None
+    if found and len(found[1]) <= _LONGEST_PLAIN and _PLAIN_DOMAIN.fullmatch(found[1]):
+        return found[1]
     # a domain is what mail can be sent to: read by whoever reads addresses
     read = read_mail_address(f"a@{found[1]}") if found and len(found[1]) <= _LONGEST_DOMAIN else None
     if read is None or "." not in read.ascii_domain:

@@ -277,18 +277,18 @@ def _finding(given: tuple[str, ...]) -> str:
     )
     if "words" not in numbers:
         return f"{_SELECT}{wheres} order by c.id desc limit $2"
-    words = f"to_tsquery('simple', {numbers['words']}::text)"
+    words = f"{numbers['words']}::text"
     return f"""
 with newest as materialized (
   select c.id, c.search from contacts c where c.organisation_id = $1{wheres} order by c.id desc limit {_WINDOW}
 ), near as materialized (
-  select n.id from newest n where n.search @@ {words} order by n.id desc limit $2
+  select n.id from newest n where n.search @@ to_tsquery('simple', {words}) order by n.id desc limit $2
 ), far as materialized (
-  select c.id from contacts c where c.organisation_id = $1{wheres} and c.search @@ {words}
-    and (select count(*) from near) < $2
+  select w.id from (select count(*) as count from near) n cross join lateral contacts_with_words($1, {words}) w(id)
+  join contacts c on c.organisation_id = $1 and c.id = w.id{wheres}
+  where n.count < $2 order by w.id desc limit $2
 ), page as materialized (
-  select id from near where (select count(*) from near) >= $2 union all
-  (select id from far order by id desc limit $2)
+  select id from near where (select count(*) from near) >= $2 union all select id from far
 )
 {_SELECT} and c.id = any(array(select id from page)) order by c.id desc limit $2
 """  # noqa: S608 -- constant pieces, each with a number in it
