@@ -1,6 +1,6 @@
 """100,000 contacts: imported by the command, from a CSV file with companies and phones; and found by words.
 
-The limit of the import is COPY of the same contacts and addresses into bare tables with their keys; that of finding is a
+The limit of the import is COPY of the same rows into bare tables with their keys; that of finding is a
 page of the newest, without any word.
 """
 

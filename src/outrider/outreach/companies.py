@@ -15,6 +15,7 @@ from outrider.outreach import queries_companies as queries
 from outrider.outreach.acting import checked_first, require
 from outrider.outreach.checking import checked_domain
 from outrider.outreach.errors import CompanyInUse
+from outrider.outreach.queries import lock_contacts
 from outrider.outreach.queries_companies import CompanyRow
 from outrider.outreach.values import Company, Page
 from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
@@ -99,6 +100,8 @@ async def update_company(
     require(by)
     try:
         async with settings_transaction(context, organisation_id) as connection:
+            # its contacts' words change with it
+            await lock_contacts(connection, organisation_id)
             before = await queries.select_company(connection, organisation_id, company_id, is_locked=True)
             if before is None:
                 raise missing_company(company_id)

@@ -99,7 +99,7 @@ async def create_contact(
     urgency_score = checked_score(new.urgency_score, "urgencyScore")
     company = _checked_company(new.company_name, new.company_domain)
     async with settings_transaction(context, organisation_id) as connection:
-        await queries.lock_addresses(connection, organisation_id)
+        await queries.lock_contacts(connection, organisation_id)
         await _check_free(connection, organisation_id, contact_id, addresses)
         await check_joinable(connection, organisation_id, new.list_id)
         row = ContactRow(
@@ -132,7 +132,7 @@ async def update_contact(
     require(by)
     company = _checked_company(changes.company_name, changes.company_domain)
     async with settings_transaction(context, organisation_id) as connection:
-        await queries.lock_addresses(connection, organisation_id)
+        await queries.lock_contacts(connection, organisation_id)
         before = await queries.select_contact(connection, organisation_id, contact_id, is_locked=True)
         if before is None:
             raise missing_contact(contact_id)

@@ -20,6 +20,7 @@ async def delete_contact(
     require(by)
     try:
         async with settings_transaction(context, organisation_id) as connection:
+            await queries.lock_contacts(connection, organisation_id)
             contact = await queries.select_contact(connection, organisation_id, contact_id, is_locked=True)
             if contact is None:
                 raise missing_contact(contact_id)

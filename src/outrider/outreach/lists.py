@@ -188,6 +188,7 @@ async def move_contacts(
     if not 1 <= len(asked) <= MOST_MOVED:
         raise ValidationError(f"contactIds must name 1 to {MOST_MOVED:,} contacts.", path="contactIds")
     async with settings_transaction(context, organisation_id) as connection:
+        await queries.lock_contacts(connection, organisation_id)
         await check_joinable(connection, organisation_id, list_id)
         missing = await queries.select_missing(connection, organisation_id, asked)
         if missing is not None:

@@ -11,8 +11,9 @@ import asyncpg
 from outrider.core.database.pools import Connection, Pool
 from outrider.outreach.values import Address, CompanyRef, Contact, ListRef, QualificationStatus
 
-# Who writes addresses of an organisation waits for whoever does so: what was looked up then still holds.
-LOCK_ADDRESSES = "select pg_advisory_xact_lock(7305032, hashtext($1::uuid::text))"
+# Who writes contacts of an organisation waits for whoever does so: what was looked up then still holds, and nobody
+# waits in a circle.
+LOCK_CONTACTS = "select pg_advisory_xact_lock(7305032, hashtext($1::uuid::text))"
 SELECT_OWNERS = """
 select a.channel_class, a.address, a.contact_id from unnest($2::text[], $3::text[]) as g(channel_class, address)
 join contact_addresses a on a.organisation_id = $1 and a.channel_class = g.channel_class and a.address = g.address
@@ -118,8 +119,8 @@ class ContactConditions:
     below: UUID | None = None
 
 
-async def lock_addresses(connection: Connection, organisation_id: UUID) -> None:
-    await connection.execute(LOCK_ADDRESSES, organisation_id)
+async def lock_contacts(connection: Connection, organisation_id: UUID) -> None:
+    await connection.execute(LOCK_CONTACTS, organisation_id)
 
 
 async def select_owners(

@@ -83,7 +83,7 @@ async def _done(
     addresses = {one for row in batch.rows for one in row.addresses}
     async with settings_transaction(context, job.organisation_id) as connection:
         if not job.is_dry_run:
-            await queries.lock_addresses(connection, job.organisation_id)
+            await queries.lock_contacts(connection, job.organisation_id)
         owners = await queries.select_owners(connection, job.organisation_id, addresses)
         plan = make_plan(batch.rows, pretended.among(addresses) | owners, job.on_duplicate, context.ids.new)
         if job.is_dry_run:
