@@ -10,6 +10,7 @@ from tests.cli.commands import Shell
 from tests.cli.test_bootstrap import bootstrap
 
 ROWS = 30_000
+MISSING = "00000000-0000-7000-8000-000000000000"
 
 
 async def test_a_file_is_imported_and_what_is_wrong_told(shell: Shell) -> None:
@@ -83,6 +84,8 @@ async def test_an_import_that_is_killed_goes_on_and_imports_nothing_twice(shell:
 async def test_what_cannot_be_imported_is_told_in_a_sentence(shell: Shell) -> None:
     await bootstrap(shell)
     path = shell.data_dir.parent / "people.csv"
+    good = path.with_name("good.csv")
+    good.write_text("email\n")
     unnamed = path.with_suffix(".data")
     unnamed.write_text("email\n")
     path.write_bytes("email\na@x.example\n".encode("utf-16"))
@@ -92,6 +95,10 @@ async def test_what_cannot_be_imported_is_told_in_a_sentence(shell: Shell) -> No
         (("contacts", "import", "nowhere.csv"), "cannot be read"),
         (("contacts", "import", str(unnamed)), "--format"),
         (("contacts", "import", str(path), "--map", "name"), "FIELD=COLUMN"),
+        (("contacts", "import", str(path), "--list", "New"), "UTF-16"),
+        (("contacts", "import", str(path), "--format", "jsonl"), "UTF-16"),
+        (("contacts", "import", str(good), "--list", MISSING), "List not found"),
+        (("contacts", "import", str(good), "--errors", "/nowhere/errors.csv"), "cannot be written"),
         (("contacts", "list", "--list", "Nothing"), "no list"),
         (("contacts", "list", "--most", "0"), "first"),
     ):
@@ -99,6 +106,7 @@ async def test_what_cannot_be_imported_is_told_in_a_sentence(shell: Shell) -> No
         assert refused.status == 1, words
         assert told in refused.err
         assert "Traceback" not in refused.err
+    assert (await shell.run("lists", "list")).out.count("\n") == 1
 
 
 async def test_lists_are_made_listed_and_archived(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import BinaryIO, Final, TextIO
@@ -21,7 +22,7 @@ from outrider.outreach.importing.rows import RowFlaw
 from outrider.outreach.importing.running import open_batches, run_batches
 from outrider.outreach.importing.values import Progress
 from outrider.outreach.imports import MOST_ERRORS, ImportOptions, begin_command, job_of, passing_job
-from outrider.outreach.lists import NewList, find_list
+from outrider.outreach.lists import NewList, find_list, missing_list
 from outrider.outreach.values import Contact, SourceType
 from outrider.tenancy.context import TenancyContext
 
@@ -59,8 +60,12 @@ async def _import(
         mapping=_mapping(arguments.mapped or ()),
         on_duplicate=OnDuplicate(arguments.on_duplicate),
         is_dry_run=arguments.dry_run,
-        list_id=await _list_id(context, organisation_id, arguments, kind),
     )
+    # before anything is written: whether it can be read, and the errors be told
+    open_batches(stream, passing_job(organisation_id, options), Progress())
+    if arguments.errors is not None:
+        _errors_file(arguments.errors).close()
+    options = replace(options, list_id=await _list_id(context, organisation_id, arguments, kind))
     if arguments.dry_run:
         await _try(context, organisation_id, options, arguments, stream)
         return
@@ -77,10 +82,8 @@ async def _import(
     _tell_end(progress, "Imported")
     if arguments.errors is not None:
         with _errors_file(arguments.errors) as file:
-            writer = csv.writer(file)
-            writer.writerow(("row", "column", "reason"))
             async for flaws in _all_flaws(context, organisation_id, begun.id):
-                _write_flaws(writer, flaws)
+                _write_flaws(file, flaws)
     elif progress.failed:
         _tell_flaws(await imports.list_errors(context, organisation_id, begun.id, first=_FLAWS_TOLD, by=None))
 
@@ -94,15 +97,14 @@ async def _try(
 ) -> None:
     """Go through the file and write nothing but the file of errors."""
     job = passing_job(organisation_id, options)
+    stream.seek(0)
     batches = open_batches(stream, job, Progress())
     told: list[RowFlaw] = []
     progress, meter = Progress(), _Meter(Path(arguments.file).stat().st_size)
     with _errors_file(arguments.errors or "/dev/null") as file:
-        writer = csv.writer(file)
-        writer.writerow(("row", "column", "reason"))
         async for step in run_batches(context, job, batches, progress, by=None):
             progress = step.progress
-            _write_flaws(writer, step.flaws)
+            _write_flaws(file, step.flaws)
             told = [*told, *step.flaws][:_FLAWS_TOLD]
             meter.tell(progress)
     _tell_end(progress, "Would import")
@@ -149,10 +151,13 @@ async def _list_id(
 
 async def _known_list(context: TenancyContext, organisation_id: UUID, named: str) -> UUID | None:
     try:
-        found = await lists.get_list(context, organisation_id, parse_id(named), by=None)
+        list_id = parse_id(named)
     except ValidationError:
         found = await find_list(context, organisation_id, named)
-    return found.id if found else None
+        return found.id if found else None
+    if await lists.get_list(context, organisation_id, list_id, by=None) is None:
+        raise missing_list(list_id)
+    return list_id
 
 
 def _opened(name: str) -> BinaryIO:
@@ -206,14 +211,17 @@ class _Meter:
 
 
 def _errors_file(name: str) -> TextIO:
+    """A file for rows that were left out, with its header."""
     try:
-        return Path(name).open("w", encoding="utf-8", newline="")
+        file = Path(name).open("w", encoding="utf-8", newline="")  # noqa: SIM115 -- the caller's
     except OSError as problem:
         raise ValidationError(f"{name} cannot be written: {problem.strerror}.") from None
+    csv.writer(file).writerow(("row", "column", "reason"))
+    return file
 
 
-def _write_flaws(writer: "csv.Writer", flaws: Iterable[RowFlaw]) -> None:
-    writer.writerows((flaw.number, flaw.column or "", flaw.reason) for flaw in flaws)
+def _write_flaws(file: TextIO, flaws: Iterable[RowFlaw]) -> None:
+    csv.writer(file).writerows((flaw.number, flaw.column or "", flaw.reason) for flaw in flaws)
 
 
 def _tell_end(progress: Progress, done: str) -> None:

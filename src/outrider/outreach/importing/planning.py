@@ -1,6 +1,6 @@
 """What a batch of rows comes to: whom it creates, whom it changes, and what is left out. Writes nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
@@ -30,7 +30,7 @@ class Plan:
 
 
 def make_plan(
-    rows: Iterator[ImportRow] | tuple[ImportRow, ...],
+    rows: Iterable[ImportRow],
     owners: Mapping[Address, UUID],
     on_duplicate: OnDuplicate,
     new_id: Callable[[], UUID],
