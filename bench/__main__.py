@@ -13,7 +13,17 @@ from bench.databases import settings_of
 from bench.embedded import holding_database
 from bench.processes import run_to_end
 from bench.results import Row, print_table, write_results
-from bench.rows import accepting, counting, delivering, footprint, reading, rendering, submitting, timing
+from bench.rows import (
+    accepting,
+    contacts,
+    counting,
+    delivering,
+    footprint,
+    reading,
+    rendering,
+    submitting,
+    timing,
+)
 from bench.runs import Run
 from bench.servers import bootstrap, running_server
 from bench.sinks import running_sink
@@ -28,6 +38,7 @@ _GROUPS: tuple[tuple[tuple[str, ...], _Measure], ...] = (
     (delivering.NAMES, delivering.measure),
     (reading.NAMES, reading.measure),
     (rendering.NAMES, rendering.measure),
+    (contacts.NAMES, contacts.measure),
     (counting.NAMES, counting.measure),
 )
 _FOLDER = Path("/var/tmp")  # noqa: S108  the folder of a private one; /tmp is often memory

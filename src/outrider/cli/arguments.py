@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import NoReturn
 
+from outrider.cli.outreach_arguments import add_contacts, add_lists
 from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Scope
 from outrider.tenancy.members.roles import Role
@@ -42,6 +43,21 @@ class Arguments(argparse.Namespace):
     channel: str
     days: int | None
     key_id: str
+    file: str
+    file_format: str | None
+    contact_list: str | None
+    mapped: list[str] | None
+    on_duplicate: str
+    dry_run: bool
+    errors: str | None
+    q: str | None
+    most: int
+    description: str | None
+    connection_point: str | None
+    goal: str | None
+    account: str | None
+    archived: bool
+    list_id: str
     tier: str
     secret: list[str] | None
     forward: str | None
@@ -77,6 +93,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add(commands.add_parser, "projects", "create and list applications, choose their backends")
     )
     _add_members(_add(commands.add_parser, "members", "add, list and remove the people who administer"))
+    add_contacts(_add(commands.add_parser, "contacts", "import and list contacts"), _add)
+    add_lists(_add(commands.add_parser, "lists", "make, list, archive lists of contacts"), _add)
     tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
     tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")

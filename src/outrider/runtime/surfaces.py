@@ -153,6 +153,7 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
             runtime.checking,
             runtime.templates,
             AdministeringSuppressions(runtime.suppressions, runtime.tenancy),
+            runtime.imports,
         ),
         metrics=runtime.metrics,
     )

@@ -39,6 +39,8 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
+from outrider.outreach.importing.working import Importer
+from outrider.outreach.imports import ImportingContext
 from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer
@@ -112,6 +114,8 @@ class Runtime:
     receiving: receiving.ReceivingContext
     poller: Poller | None
     suppressions: SuppressionContext
+    imports: ImportingContext
+    importer: Importer | None
 
     async def start(self) -> None:
         """Begin to work."""
@@ -123,11 +127,15 @@ class Runtime:
         await self.dispatcher.start()
         if self.poller is not None:
             self.poller.start()
+        if self.importer is not None:
+            self.importer.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
         if self.poller is not None:
             await self.poller.close()
+        if self.importer is not None:
+            await self.importer.close()
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
@@ -284,6 +292,8 @@ async def open_runtime(
         receiving=receiving_context,
         suppressions=SuppressionContext(appender, registry, ids, database.system),
         poller=Poller(receiving_context) if role != "api" else None,
+        imports=ImportingContext(tenancy, storage),
+        importer=Importer(tenancy, storage) if role != "api" else None,
     )
     await runtime.start()
     return runtime

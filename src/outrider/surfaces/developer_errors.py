@@ -11,6 +11,7 @@ from outrider.core import errors
 from outrider.core.errors import AppError, ErrorKind
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
 from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable, RecipientSuppressed
+from outrider.outreach.errors import CompanyInUse, ContactInUse, ImportTaken
 from outrider.surfaces.developer_access import AppIdRequired
 from outrider.templates.errors import RenderError
 from outrider.tenancy.managing_accounts import AccountInUse
@@ -100,6 +101,9 @@ ENTRIES: Final = (
     ErrorEntry(errors.IdempotencyConflict, "the key was used with other arguments", "use a new key"),
     ErrorEntry(LastOwner, "the organisation would have no active owner left", "make another owner first"),
     ErrorEntry(AccountInUse, "connections use the account", "delete them first"),
+    ErrorEntry(ContactInUse, "there are drafts to the contact", "keep it"),
+    ErrorEntry(CompanyInUse, "contacts belong to the company", "give them another first"),
+    ErrorEntry(ImportTaken, "another process is at the import", "wait until it has ended"),
     ErrorEntry(
         NotRetryable,
         "the delivery has succeeded or is not finished, or its body is kept no longer; `details.state` says which",

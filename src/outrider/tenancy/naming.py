@@ -18,7 +18,7 @@ def checked_name(text: str, field: str = "name") -> str:
     name = text.strip()
     if not name or len(name) > LONGEST_NAME:
         raise ValidationError(f"{field} must have 1 to {LONGEST_NAME} characters.", path=field)
-    if any(unicodedata.category(character) in _NOT_SHOWN for character in name):
+    if not name.isprintable() and any(unicodedata.category(character) in _NOT_SHOWN for character in name):
         raise ValidationError(f"{field} must not hold control characters or lone surrogates.", path=field)
     return name
 

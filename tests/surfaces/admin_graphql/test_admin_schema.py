@@ -68,7 +68,14 @@ async def test_every_field_of_every_list_answers(server: Server, owner: Administ
     await owner.data(
         "mutation($id: UUID!) { testPlatformConnection(id: $id) { success } }", id=world.connection
     )
-    ids = {"application": world.application, "suppressions": world.application}
+    ids = {
+        "application": world.application,
+        "suppressions": world.application,
+        "contact": world.contact,
+        "company": world.company,
+        "contactList": world.contact_list,
+        "contactImport": world.contact_import,
+    }
     for name, field in fields_of("Query").items():
         wanted = next((one for one in ("id", "applicationId") if one in field.args), None)
         head = "($id: UUID!)" if wanted else ""

@@ -49,6 +49,19 @@ MAY: Mapping[str, set[str]] = {
     "updateApplicationLocals": MAKERS,
     "addSuppression": MAKERS,
     "removeSuppression": MAKERS,
+    "createContact": MAKERS,
+    "updateContact": MAKERS,
+    "deleteContact": MAKERS,
+    "createCompany": MAKERS,
+    "updateCompany": MAKERS,
+    "deleteCompany": MAKERS,
+    "createContactList": MAKERS,
+    "updateContactList": MAKERS,
+    "archiveContactList": MAKERS,
+    "unarchiveContactList": MAKERS,
+    "moveContacts": MAKERS,
+    "importContacts": MAKERS,
+    "cancelContactImport": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -64,6 +77,12 @@ NOBODYS = World(
     invitation_token="otr_invite_none",
     template=MISSING,
     suppression=MISSING,
+    contact=MISSING,
+    company=MISSING,
+    contact_list=MISSING,
+    archived_list=MISSING,
+    contact_import=MISSING,
+    file=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -72,6 +91,10 @@ READS = {
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
     "suppressions": {"applicationId": MISSING},
+    "contact": {"id": MISSING},
+    "company": {"id": MISSING},
+    "contactList": {"id": MISSING},
+    "contactImport": {"id": MISSING},
 }
 
 

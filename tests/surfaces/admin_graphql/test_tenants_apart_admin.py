@@ -30,6 +30,18 @@ _KINDS = {
     "updateTemplate": "template",
     "deleteTemplate": "template",
     "removeSuppression": "suppression",
+    "companyId": "company",
+    "listId": "contact_list",
+    "contactIds": "contact",
+    "fileId": "file",
+    "updateContact": "contact",
+    "deleteContact": "contact",
+    "updateCompany": "company",
+    "deleteCompany": "company",
+    "updateContactList": "contact_list",
+    "archiveContactList": "contact_list",
+    "unarchiveContactList": "contact_list",
+    "cancelContactImport": "contact_import",
 }
 _WITH_IDS = [
     (name, argument)
@@ -75,6 +87,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "template",
         "application",
         "suppression",
+        *("contact", "company", "contact_list", "contact_import", "file"),
     ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
@@ -98,13 +111,16 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
     query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
-      invitations { id } connections { id } templates { id } me { id } }"""
+      invitations { id } connections { id } templates { id } me { id }
+      contacts { edges { node { id } } } companies { edges { node { id } } }
+      contactLists(includeArchived: true) { edges { node { id } } } contactImports { edges { node { id } } } }"""
     listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
     seen = str(await world.owner.data(query)) + str(await world.owner.data(listed, id=world.application))
 
     for kind, one in world.ids.items():
-        assert one in seen, kind
+        # files are an application's, not the administration's
+        assert (one in seen) is (kind != "file"), kind
     assert not [one for one in foreign.ids.values() if one in seen]
     assert await world.owner.data(
         "query($id: UUID!) { application(id: $id) { id } }", id=foreign.application
@@ -115,6 +131,15 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
         id=foreign.template,
     ) == {"template": None, "templateVersions": [], "previewTemplate": None}
     assert await world.owner.data(listed, id=foreign.application) == {"suppressions": None}
+    for name, one in (
+        ("contact", foreign.contact),
+        ("company", foreign.company),
+        ("contactList", foreign.contact_list),
+        ("contactImport", foreign.contact_import),
+    ):
+        assert await world.owner.data(f"query($id: UUID!) {{ {name}(id: $id) {{ id }} }}", id=one) == {
+            name: None
+        }
 
 
 async def test_the_hidden_application_is_none(owner: Administrator) -> None:
@@ -132,6 +157,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "locals": {},
                 "address": "ada@lighthouse.example",
                 "id": MISSING,
+                "format": "CSV",
+                "fileId": MISSING,
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from graphql import GraphQLObjectType, get_named_type
 
+from outrider.files.storing import store_file
+from outrider.outreach.importing.records import FileFormat
+from outrider.outreach.imports import ImportOptions, begin_command
 from outrider.surfaces.admin_graphql.schema import SCHEMA
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, Administrator, add_member
 from tests.clients import Server
+from tests.tenants import actor_of
 
 MISSING = "00000000-0000-7000-8000-000000000000"
 
@@ -31,6 +36,12 @@ class World:
     invitation_token: str
     template: str
     suppression: str
+    contact: str
+    company: str
+    contact_list: str
+    archived_list: str
+    contact_import: str
+    file: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -46,6 +57,12 @@ class World:
             "invitation",
             "template",
             "suppression",
+            "contact",
+            "company",
+            "contact_list",
+            "archived_list",
+            "contact_import",
+            "file",
         )
         return {kind: getattr(self, kind) for kind in kinds}
 
@@ -66,10 +83,28 @@ async def new_world(server: Server, owner: Administrator) -> World:
           suppression: addSuppression(
             applicationId: $a, platformName: EMAIL, address: "gone@lighthouse.example") { id }
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
+          company: createCompany(name: "World") { id }
+          list: createContactList(name: "World") { id }
+          contact: createContact(email: "ada@world.example", company: {domain: "world.example"},
+            addresses: [{platformName: SMS, address: "+49 30 123456"}]) { id }
+          archived: createContactList(name: "Old World") { id }
         }""",
         a=application_id,
         # whoever accepts needs an address that no other test has
         guest=f"guest-{uuid4().hex}@lighthouse.example",
+    )
+    await owner.data("mutation($id: UUID!) { archiveContactList(id: $id) { id } }", id=made["archived"]["id"])
+    # a command's: no worker takes it up
+    options = ImportOptions(format=FileFormat.CSV, list_id=UUID(made["list"]["id"]))
+    begun, _ = await begin_command(
+        server.runtime.tenancy, owner.tenant.organisation_id, options, BytesIO(b"email\nada@world.example\n")
+    )
+    tenant = owner.tenant
+    file = await store_file(
+        server.runtime.files,
+        actor_of(server.runtime.tenancy, tenant.organisation_id, UUID(application_id)),
+        b'{"email": "grace@world.example", "who": "Grace"}',
+        filename="contacts.jsonl",
     )
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
@@ -86,6 +121,12 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
         suppression=made["suppression"]["id"],
+        contact=made["contact"]["id"],
+        company=made["company"]["id"],
+        contact_list=made["list"]["id"],
+        archived_list=made["archived"]["id"],
+        contact_import=str(begun.id),
+        file=str(file.id),
     )
 
 
@@ -155,6 +196,37 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "note": "asked on the phone",
     },
     "removeSuppression": lambda world: {"applicationId": world.application, "id": world.suppression},
+    "createContact": lambda world: {
+        "email": "love@world.example",
+        "name": "Ada Love",
+        "addresses": [{"platformName": "TELEGRAM", "address": "4711"}],
+        "companyId": world.company,
+        "listId": world.contact_list,
+        "fitScore": 90,
+    },
+    "updateContact": lambda world: {"id": world.contact, "name": "Ada", "qualificationStatus": "QUALIFIED"},
+    "moveContacts": lambda world: {"contactIds": [world.contact], "listId": world.contact_list},
+    "deleteContact": lambda world: {"id": world.contact},
+    "createCompany": lambda world: {"name": "Engines", "domain": "engines.example"},
+    "updateCompany": lambda world: {"id": world.company, "name": "Whole World"},
+    "deleteCompany": lambda world: {"id": world.company},
+    "createContactList": lambda world: {
+        "name": "Engineers",
+        "applicationId": world.application,
+        "accountId": world.account,
+    },
+    "updateContactList": lambda world: {"id": world.contact_list, "goal": "A call"},
+    "archiveContactList": lambda world: {"id": world.contact_list},
+    "unarchiveContactList": lambda world: {"id": world.archived_list},
+    "importContacts": lambda world: {
+        "format": "JSONL",
+        "applicationId": world.application,
+        "fileId": world.file,
+        "mapping": {"name": "who"},
+        "onDuplicate": "UPDATE",
+        "listId": world.contact_list,
+    },
+    "cancelContactImport": lambda world: {"id": world.contact_import},
     "deletePlatformConnection": lambda world: {"id": world.connection},
     "deleteAccount": lambda world: {"id": world.account},
     "deleteApplication": lambda world: {"id": world.application},

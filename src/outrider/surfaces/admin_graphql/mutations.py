@@ -8,11 +8,11 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
+from outrider.surfaces.admin_graphql import contact_mutations
 from outrider.surfaces.admin_graphql.calling import Arguments, Call
-from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
-from outrider.surfaces.admin_graphql.calling import Call
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
 from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -330,6 +330,19 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
     "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
     "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
+    "createContact": Mutation(contact_mutations.create_contact, Permission.OUTREACH),
+    "updateContact": Mutation(contact_mutations.update_contact, Permission.OUTREACH),
+    "deleteContact": Mutation(contact_mutations.delete_contact, Permission.OUTREACH),
+    "createCompany": Mutation(contact_mutations.create_company, Permission.OUTREACH),
+    "updateCompany": Mutation(contact_mutations.update_company, Permission.OUTREACH),
+    "deleteCompany": Mutation(contact_mutations.delete_company, Permission.OUTREACH),
+    "createContactList": Mutation(contact_mutations.create_contact_list, Permission.OUTREACH),
+    "updateContactList": Mutation(contact_mutations.update_contact_list, Permission.OUTREACH),
+    "archiveContactList": Mutation(contact_mutations.archive_contact_list, Permission.OUTREACH),
+    "unarchiveContactList": Mutation(contact_mutations.unarchive_contact_list, Permission.OUTREACH),
+    "moveContacts": Mutation(contact_mutations.move_contacts, Permission.OUTREACH),
+    "importContacts": Mutation(contact_mutations.import_contacts, Permission.OUTREACH),
+    "cancelContactImport": Mutation(contact_mutations.cancel_contact_import, Permission.OUTREACH),
 }
 
 

@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo
 
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
+from outrider.surfaces.admin_graphql.contact_reading import CONTACT_RESOLVERS
 from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, read_cursor, written_cursor
 from outrider.surfaces.admin_graphql.suppressing import SUPPRESSION_RESOLVERS
 from outrider.templates import managing as managing_templates
@@ -195,6 +196,7 @@ async def _invitations(call: Call) -> object:
 
 
 RESOLVERS: Final[Mapping[str, Resolve]] = {
+    **CONTACT_RESOLVERS,
     "Query.me": _root(_me),
     "Query.organisation": _root(_organisation),
     "Query.application": _application,

@@ -40,6 +40,8 @@ class Permission(StrEnum):
     """Templates, and the locals that they are rendered with."""
     SUPPRESSIONS = "suppressions"
     """To whom applications send nothing any more."""
+    OUTREACH = "outreach"
+    """Contacts, companies, lists, imports, and what is written to them."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -54,6 +56,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.CONNECTIONS,
                 Permission.TEMPLATES,
                 Permission.SUPPRESSIONS,
+                Permission.OUTREACH,
             }
         ),
         Role.VIEWER: frozenset({Permission.READ}),
