@@ -127,7 +127,9 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
         access=AdminAccess(
             runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
         ),
-        administration=Administration(runtime.access, runtime.checking, runtime.templates),
+        administration=Administration(
+            runtime.access, runtime.checking, runtime.templates, runtime.drafts
+        ),
         metrics=runtime.metrics,
     )
 

@@ -39,6 +39,8 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
+from outrider.outreach.drafts.due import DueDrafts
+from outrider.outreach.drafts.values import DraftsContext
 from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer
@@ -106,6 +108,8 @@ class Runtime:
     receiving: receiving.ReceivingContext
     poller: Poller | None
     suppressions: SuppressionContext
+    drafts: DraftsContext
+    due_drafts: DueDrafts | None
 
     async def start(self) -> None:
         """Begin to work."""
@@ -116,9 +120,13 @@ class Runtime:
         await self.dispatcher.start()
         if self.poller is not None:
             self.poller.start()
+        if self.due_drafts is not None:
+            self.due_drafts.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
+        if self.due_drafts is not None:
+            await self.due_drafts.close()
         if self.poller is not None:
             await self.poller.close()
         await self.dispatcher.close(self.settings.shutdown_seconds)
@@ -204,6 +212,9 @@ async def open_runtime(
     api_keys, access, members = _credentials(tenancy)
     message_keys, backends, templates = _submitters(tenancy)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
+    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
+    drafts = DraftsContext(tenancy, sending, backends, partial(render, templates))
+    due_drafts = DueDrafts(drafts) if role != "api" else None
     _follow(
         listener,
         {
@@ -216,6 +227,7 @@ async def open_runtime(
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: schemas,
             Changed.TEMPLATES: templates.directory,
+            Changed.DRAFTS: due_drafts or Both(),
         },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
@@ -232,7 +244,6 @@ async def open_runtime(
         storage,
     )
     sandbox.receiving, announcer.dispatcher = receiving_context, dispatcher
-    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
     files = FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts)
     runtime = Runtime(
         settings=settings,
@@ -272,6 +283,8 @@ async def open_runtime(
         receiving=receiving_context,
         suppressions=SuppressionContext(appender, registry, ids, database.system),
         poller=Poller(receiving_context) if role != "api" else None,
+        drafts=drafts,
+        due_drafts=due_drafts,
     )
     await runtime.start()
     return runtime
