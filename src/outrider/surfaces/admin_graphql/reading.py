@@ -1,7 +1,5 @@
 """How fields are read: most are attributes of what operations return, the rest stands in one table."""
 
-import base64
-import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +9,11 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from outrider.core.errors import ValidationError
+from outrider.outreach.drafts.values import DraftEvent
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.cursors import cursor_of, read_cursor
+from outrider.surfaces.admin_graphql.draft_reading import DRAFT_RESOLVERS
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
 from outrider.templates.values import JsonObject, Rendering, Template
@@ -29,8 +29,7 @@ Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, Call, Arguments], Any]
 
 _CAPITAL: Final = re.compile("[A-Z]")
-_CURSOR: Final = b"A1"
-_CURSOR_LENGTH: Final = (len(_CURSOR) + 16) // 3 * 4
+_MARK: Final = b"A1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ async def _audit_log(_source: object, call: Call, arguments: Arguments) -> Audit
         call.tenancy,
         call.member,
         first=20 if first is None else first,
-        after=None if after is None else _read_cursor(after),
+        after=read_cursor(_MARK, after),
         filters=_filters(arguments.get("filters") or {}),
     )
 
@@ -166,7 +165,7 @@ def _filters(given: Arguments) -> AuditFilters:
     )
 
 
-async def _author(source: AuditEvent, call: Call, _arguments: Arguments) -> _Author:
+async def _author(source: AuditEvent | DraftEvent, call: Call, _arguments: Arguments) -> _Author:
     name = (await call.names()).get(source.author_id) if source.author_id is not None else None
     return _Author(source.author_type, source.author_id, name)
 
@@ -181,17 +180,7 @@ def _page_info(source: AuditPage, _call: Call, _arguments: Arguments) -> Mapping
 
 
 def _cursor(event: AuditEvent) -> str:
-    return base64.urlsafe_b64encode(_CURSOR + event.id.bytes).decode()
-
-
-def _read_cursor(text: str) -> UUID:
-    try:
-        raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    if len(text) != _CURSOR_LENGTH or not raw.startswith(_CURSOR) or len(raw) != len(_CURSOR) + 16:
-        raise ValidationError("after is not a cursor of this list.", path="after")
-    return UUID(bytes=raw[len(_CURSOR) :])
+    return cursor_of(_MARK, event.id)
 
 
 def _member_of_mapping(name: str) -> Resolve:
@@ -270,6 +259,8 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "AuditLogEdge.node": lambda source, _call, _arguments: source,
     "AuditLogEdge.cursor": lambda source, _call, _arguments: _cursor(source),
     "AuditEvent.by": _author,
+    "DraftEvent.by": _author,
+    **DRAFT_RESOLVERS,
     **{
         f"PageInfo.{name}": _member_of_mapping(name)
         for name in ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor")
