@@ -40,7 +40,7 @@ from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
 from outrider.outreach.drafts.due import DueDrafts
-from outrider.outreach.drafts.values import DraftsContext
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer

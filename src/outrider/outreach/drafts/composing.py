@@ -6,7 +6,8 @@ from typing import Final
 from outrider.core.errors import ValidationError
 from outrider.core.storable import storable_text
 from outrider.messaging.submissions.addressing import refuse_controls
-from outrider.outreach.drafts.values import DraftContent, Recipient, Render
+from outrider.outreach.drafts.context import Render
+from outrider.outreach.drafts.values import DraftContent, Recipient
 from outrider.templates.checking import checked_locals, checked_template_identifier
 from outrider.templates.values import InApplication, Rendering, RenderRequest
 

@@ -23,7 +23,7 @@ from outrider.outreach.drafts.sending import (
     find_route,
     send_draft,
 )
-from outrider.outreach.drafts.values import DraftsContext
+from outrider.outreach.drafts.context import DraftsContext
 
 _BATCH: Final = 50
 _LONGEST_WAIT: Final = 900.0

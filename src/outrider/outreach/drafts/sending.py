@@ -28,7 +28,8 @@ from outrider.outreach.drafts import cross_tenant, queries
 from outrider.outreach.drafts.composing import compose
 from outrider.outreach.drafts.cross_tenant import ClaimedDraft
 from outrider.outreach.drafts.history import append_history
-from outrider.outreach.drafts.values import Draft, DraftsContext, Recipient
+from outrider.outreach.drafts.context import DraftsContext
+from outrider.outreach.drafts.values import Draft, Recipient
 from outrider.platforms.base import Adapter, Channel, FailureCode, JsonObject
 from outrider.templates.values import Rendering
 from outrider.tenancy.actors import Actor, ActorKind, Environment, Scope

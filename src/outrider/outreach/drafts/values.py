@@ -1,23 +1,14 @@
 """A draft: a message that somebody writes to a contact, until it is sent and after."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from outrider.messaging.sending import SendingContext
 from outrider.platforms.base import JsonObject
-from outrider.templates.values import InApplication, Rendering, RenderRequest
-from outrider.tenancy.backends import BackendDirectory
-from outrider.tenancy.context import TenancyContext
-
-Render = Callable[[InApplication, RenderRequest], Awaitable[Rendering]]
-"""Renders with the locals of all levels; raises `RenderError`."""
-
 
 class DraftStatus(StrEnum):
     """How far a draft has come."""
@@ -31,16 +22,6 @@ class DraftStatus(StrEnum):
     REPLIED = "replied"
     FAILED = "failed"
     DISCARDED = "discarded"
-
-
-@dataclass(frozen=True, slots=True)
-class DraftsContext:
-    """What drafts need of the process."""
-
-    tenancy: TenancyContext
-    sending: SendingContext
-    backends: BackendDirectory
-    render: Render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +155,6 @@ class DraftEvent:
     author_type: str
     author_id: UUID | None
     payload: JsonObject
-
-
-WAITING: Final = frozenset({DraftStatus.APPROVED, DraftStatus.SCHEDULED})
-"""Drafts that are sent when their time comes, unless somebody takes them back."""
-UNFINISHED: Final = frozenset({DraftStatus.DRAFT, DraftStatus.NEEDS_REVIEW, *WAITING})
-"""Drafts of which nothing was sent."""
 
 
 def told(draft: Draft) -> Mapping[str, object]:

@@ -15,15 +15,8 @@ from outrider.outreach.drafts.composing import checked_draft_content, compose
 from outrider.outreach.drafts.errors import DraftConflict, missing_draft
 from outrider.outreach.drafts.history import CREATED, UPDATED, append_history
 from outrider.outreach.drafts.queries import DraftRows, ListRow
-from outrider.outreach.drafts.values import (
-    CreatedDrafts,
-    Draft,
-    DraftChanges,
-    DraftContent,
-    DraftsContext,
-    NewDraft,
-    Recipient,
-)
+from outrider.outreach.drafts.context import DraftsContext
+from outrider.outreach.drafts.values import CreatedDrafts, Draft, DraftChanges, DraftContent, NewDraft, Recipient
 from outrider.templates.values import Rendering
 from outrider.tenancy.applications import missing_application
 from outrider.tenancy.context import settings_transaction

@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from outrider.core.errors import Unauthorized
-from outrider.outreach.drafts.values import DraftsContext
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.platforms.base import JsonObject
 from outrider.templates import managing as managing_templates
 from outrider.templates.rendering import TemplatesContext
