@@ -19,10 +19,9 @@ returning d.organisation_id, d.id, d.application_id, coalesce(d.account_id, (sel
   d.status <> 'sending' as is_waiting, d.claim, d.failures
 """
 # The message belongs to an application, its draft to the organisation. First the message, as every fold of it does:
-# whoever changes it now is waited for, and whoever does later finds its draft.
-TIE_MESSAGE = """
-update messages set draft_id = $3 where application_id = $1 and id = $2 and draft_id is distinct from $3
-"""
+# whoever changes it, or is answering it, now is waited for, and whoever does later finds its draft. Therefore it is
+# written even where it is tied already.
+TIE_MESSAGE = "update messages set draft_id = $3 where application_id = $1 and id = $2"
 # In a statement of its own, which sees what was waited for.
 TIE_DRAFT = """
 update drafts d set
