@@ -136,7 +136,7 @@ async def test_a_message_that_never_went_out_has_failed_not_bounced(
     desk: Desk, due: DueDrafts, process: object
 ) -> None:
     del process
-    draft = await desk.draft(await desk.contact(email="rejected.ada@example.com"))
+    draft = await desk.draft(await desk.contact(email="unacceptable.ada@example.com"))
     bounced = await desk.draft(await desk.contact(email="bounced.ada@example.com"))
     await desk.approved(draft, bounced)
     await due.send_due()

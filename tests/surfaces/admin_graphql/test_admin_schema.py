@@ -68,7 +68,7 @@ async def test_every_field_of_every_list_answers(server: Server, owner: Administ
     await owner.data(
         "mutation($id: UUID!) { testPlatformConnection(id: $id) { success } }", id=world.connection
     )
-    ids = {"application": world.application}
+    ids = {"application": world.application, "draft": world.draft, "previewDraft": world.draft}
     for name, field in fields_of("Query").items():
         head = "($id: UUID!)" if "id" in field.args else ""
         passed = "(id: $id)" if "id" in field.args else ""

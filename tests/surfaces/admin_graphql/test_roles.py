@@ -43,6 +43,15 @@ MAY: Mapping[str, set[str]] = {
     "createTemplate": MAKERS,
     "updateTemplate": MAKERS,
     "deleteTemplate": MAKERS,
+    "createDraft": MAKERS,
+    "createDrafts": MAKERS,
+    "updateDraft": MAKERS,
+    "submitDraft": MAKERS,
+    "approveDraft": MAKERS,
+    "approveDrafts": MAKERS,
+    "scheduleDraft": MAKERS,
+    "cancelDraft": MAKERS,
+    "discardDraft": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
 }
@@ -58,12 +67,18 @@ NOBODYS = World(
     invitation=MISSING,
     invitation_token="otr_invite_none",
     template=MISSING,
+    contact=MISSING,
+    list=MISSING,
+    draft=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
     "template": {"id": MISSING},
     "templateVersions": {"id": MISSING},
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
+    "draft": {"id": MISSING},
+    "previewDraft": {"id": MISSING},
+    "drafts": {"first": 5},
     "auditLog": {"first": 5},
 }
 

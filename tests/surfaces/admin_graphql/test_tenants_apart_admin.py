@@ -28,6 +28,15 @@ _KINDS = {
     "revokeInvitation": "invitation",
     "updateTemplate": "template",
     "deleteTemplate": "template",
+    "contactId": "contact",
+    "listId": "list",
+    "updateDraft": "draft",
+    "submitDraft": "draft",
+    "approveDraft": "draft",
+    "approveDrafts": "draft",
+    "scheduleDraft": "draft",
+    "cancelDraft": "draft",
+    "discardDraft": "draft",
 }
 _WITH_IDS = [
     (name, argument)
@@ -62,7 +71,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
 
 @pytest.mark.parametrize(
     "kind",
-    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application"],
+    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application", "draft"],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds
@@ -78,14 +87,15 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
     log = await foreign.owner.data("{ auditLog(first: 1) { edges { node { eventType payload } } } }")
 
     # what the world was made with
-    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.member.created"
+    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.draft.created"
 
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
     query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
-      invitations { id } connections { id } templates { id } me { id } }"""
+      invitations { id } connections { id } templates { id } me { id }
+      drafts { edges { node { id contactId listId history { payload } engagement { eventId } } } } }"""
 
     seen = str(await world.owner.data(query))
 
@@ -100,6 +110,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
           template(id: $id) { id } templateVersions(id: $id) { version } previewTemplate(id: $id) { text } }""",
         id=foreign.template,
     ) == {"template": None, "templateVersions": [], "previewTemplate": None}
+    assert await world.owner.data(
+        "query($id: UUID!) { draft(id: $id) { id } previewDraft(id: $id) { text } }", id=foreign.draft
+    ) == {"draft": None, "previewDraft": None}
 
 
 async def test_the_hidden_application_is_none(owner: Administrator) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from graphql import GraphQLObjectType, get_named_type
 
@@ -11,6 +11,7 @@ from outrider.surfaces.admin_graphql.schema import SCHEMA
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, Administrator, add_member
 from tests.clients import Server
+from tests.outreach.written import new_contact, new_list
 
 MISSING = "00000000-0000-7000-8000-000000000000"
 
@@ -29,6 +30,9 @@ class World:
     invitation: str
     invitation_token: str
     template: str
+    contact: str
+    list: str
+    draft: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -42,6 +46,9 @@ class World:
             "member",
             "invitation",
             "template",
+            "contact",
+            "list",
+            "draft",
         )
         return {kind: getattr(self, kind) for kind in kinds}
 
@@ -66,6 +73,12 @@ async def new_world(server: Server, owner: Administrator) -> World:
     )
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
+    pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
+    contact_list = await new_list(pool, organisation_id, UUID(application_id))
+    contact = await new_contact(pool, organisation_id, list_id=contact_list)
+    draft = await owner.data(
+        "mutation($c: UUID!) { createDraft(contactId: $c, subject: \"Hello\", bodyText: \"x\") { id } }", c=str(contact)
+    )
     return World(
         owner=owner,
         application=application_id,
@@ -77,6 +90,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation=made["invitation"]["invitation"]["id"],
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
+        contact=str(contact),
+        list=str(contact_list),
+        draft=draft["createDraft"]["id"],
     )
 
 
@@ -128,6 +144,21 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updateTemplate": lambda world: {"id": world.template, "textBody": "Good day {{name}}"},
     "deleteTemplate": lambda world: {"id": world.template},
+    "createDraft": lambda world: {
+        "contactId": world.contact,
+        "listId": world.list,
+        "applicationId": world.application,
+        "subject": "Hello",
+        "bodyText": "x",
+    },
+    "createDrafts": lambda world: {"listId": world.list, "subject": "Hello", "bodyText": "x"},
+    "updateDraft": lambda world: {"id": world.draft, "bodyText": "y"},
+    "submitDraft": lambda world: {"id": world.draft},
+    "scheduleDraft": lambda world: {"id": world.draft, "scheduledAt": "2999-01-01T00:00:00Z"},
+    "cancelDraft": lambda world: {"id": world.draft},
+    "discardDraft": lambda world: {"id": world.draft},
+    "approveDraft": lambda world: {"id": world.draft},
+    "approveDrafts": lambda world: {"ids": [world.draft]},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
         "applicationId": world.application,

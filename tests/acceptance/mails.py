@@ -1,0 +1,76 @@
+"""How tests speak to the Postfix and Dovecot peer: a desk that sends, people who get mails and answer."""
+
+import email
+import email.policy
+import imaplib
+import smtplib
+import time
+from email.message import EmailMessage
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.clients import Client
+from tests.peers import MailPeer
+
+
+async def connect_desk(client: Client, postfix: MailPeer, desk: str, **more: object) -> dict[str, Any]:
+    """A connection that sends through Postfix and reads the desk's mailbox."""
+    config = {
+        "host": postfix.host,
+        "port": postfix.smtp_port,
+        "security": "none",
+        "from_email": desk,
+        "from_name": "Ferry desk",
+        "imap_host": postfix.host,
+        "imap_port": postfix.imap_port,
+        "imap_security": "none",
+        "imap_password": postfix.password,
+        "imap_poll_seconds": 1,
+        **more,
+    }
+    return await client.connect("EMAIL", "smtp", config)
+
+
+def desk_of(postfix: MailPeer) -> str:
+    """A new address that sends."""
+    return f"desk-{uuid4().hex[:6]}@{postfix.domain}"
+
+
+def person_of(postfix: MailPeer) -> str:
+    """A new address of somebody."""
+    return f"ada-{uuid4().hex[:8]}@{postfix.domain}"
+
+
+def received_by(postfix: MailPeer, user: str) -> EmailMessage:
+    """The newest mail in somebody's mailbox, once there is one."""
+    give_up_at = time.monotonic() + 20
+    with imaplib.IMAP4(postfix.host, postfix.imap_port, timeout=10) as imap:
+        imap.login(user, postfix.password)
+        while time.monotonic() < give_up_at:
+            imap.select("INBOX")
+            _, (found,) = imap.search(None, "ALL")
+            if found:
+                _, parts = imap.fetch(found.split()[-1].decode(), "(RFC822)")
+                assert isinstance(parts[0], tuple)
+                mail = email.message_from_bytes(parts[0][1], policy=email.policy.default)
+                assert isinstance(mail, EmailMessage)
+                return mail
+            time.sleep(0.1)
+    pytest.fail("the mail did not arrive")
+
+
+def post(postfix: MailPeer, mail: EmailMessage, sender: str, recipient: str) -> None:
+    """Hand a mail to Postfix."""
+    with smtplib.SMTP(postfix.host, postfix.smtp_port, timeout=10) as smtp:
+        smtp.send_message(mail, sender, [recipient])
+
+
+def written(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+    """A mail that Ada wrote."""
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = f"Ada <{sender}>", recipient, subject
+    mail["Message-ID"] = f"<{uuid4()}@ada.example>"
+    mail.set_content(text)
+    return mail

@@ -1,0 +1,111 @@
+"""Outreach from a contact to an answer: a real Postfix takes the mail, a real Dovecot brings the reply.
+
+The draft's state, its timeline, the event graph and the webhooks tell the same story. What the read API tells of it is
+compared with the same values.
+"""
+
+import asyncio
+from collections.abc import Generator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.acceptance.mails import connect_desk, desk_of, person_of, post, received_by, written
+from tests.administrators import Administrator, new_administrator
+from tests.clients import Client, listener
+from tests.outreach.written import new_contact, new_list
+from tests.peers import MailPeer, PeerMissing, mail_peer
+
+_DRAFT = """query($id: UUID!) { draft(id: $id) { status subject bodyText messageId sentAt
+  history { eventType by { type } } engagement { type at eventId detail } } }"""
+
+
+@pytest.fixture(scope="module")
+def postfix() -> Generator[MailPeer]:
+    try:
+        with mail_peer() as peer:
+            yield peer
+    except PeerMissing as reason:
+        pytest.skip(str(reason))
+
+
+async def _becomes(owner: Administrator, draft_id: str, status: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while True:
+            found: dict[str, Any] = (await owner.data(_DRAFT, id=draft_id))["draft"]
+            if found["status"] == status:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def test_from_a_contact_to_an_answer(client: Client, postfix: MailPeer) -> None:
+    desk, ada = desk_of(postfix), person_of(postfix)
+    owner = await new_administrator(client.server, tenant=client.tenant)
+    connection = await connect_desk(client, postfix, desk)
+    pool = client.server.runtime.database.system
+    account_id = await pool.fetchval("select account_id from connections where id = $1", connection["id"])
+    list_id = await new_list(
+        pool, client.tenant.organisation_id, client.tenant.application_id, account_id=account_id
+    )
+    contact_id = await new_contact(
+        pool, client.tenant.organisation_id, email=ada, company="Harbour & Co", list_id=list_id
+    )
+    await owner.data(
+        """mutation($a: UUID!) { createTemplate(applicationId: $a, identifier: "crossing",
+          subject: "{{contact.name}}, your crossing", textBody: "At {{time}}, {{company.name}}?") { id } }""",
+        a=str(client.tenant.application_id),
+    )
+    async with listener() as heard:
+        await client.subscribe(heard.url, "message.*")
+
+        made = await owner.data(
+            """mutation($list: UUID!) { createDrafts(listId: $list, template: "crossing", locals: {time: "7:40"}) {
+              drafts { id subject } remaining } }""",
+            list=str(list_id),
+        )
+        (draft,) = made["createDrafts"]["drafts"]
+        await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { status } }", id=draft["id"])
+        await owner.data("mutation($id: UUID!) { approveDraft(id: $id) { status } }", id=draft["id"])
+        sent = await _becomes(owner, draft["id"], "SENT")
+        mail = await asyncio.to_thread(received_by, postfix, ada)
+        reply = written(ada, desk, f"Re: {mail['Subject']}", "Yes, at 7:40.")
+        reply["In-Reply-To"] = mail["Message-ID"]
+        await asyncio.to_thread(post, postfix, reply, ada, desk)
+        replied = await _becomes(owner, draft["id"], "REPLIED")
+        told = await heard.wait_for_types("message.outbound", "message.sent", "message.inbound", seconds=30)
+
+    # the mail
+    assert mail["Subject"] == "Ada Lovelace, your crossing" == draft["subject"] == sent["subject"]
+    assert mail.get_content().strip() == "At 7:40, Harbour & Co?"
+    # the draft and its timeline
+    assert replied["bodyText"] == "At 7:40, Harbour & Co?"
+    words = [one["eventType"].removeprefix("system.draft.") for one in replied["history"]]
+    assert words == ["created", "submitted", "approved", "sending"]
+    assert [one["by"]["type"] for one in replied["history"]] == ["member"] * 3 + ["system"]
+    timeline = {one["type"]: one for one in replied["engagement"]}
+    assert list(timeline) == ["sent", "replied"]
+    assert timeline["replied"]["detail"] == "Yes, at 7:40."
+    # the event graph
+    outbound = await client.event(replied["messageId"])
+    assert outbound["eventType"] == "message.outbound"
+    assert outbound["payload"]["draft_id"] == draft["id"]
+    assert outbound["payload"]["contact_id"] == str(contact_id)
+    children = [child["eventType"] for child in outbound["childEvents"]]
+    assert children == ["message.rendered", "message.sent"]
+    inbound = await client.event(timeline["replied"]["eventId"])
+    (edge,) = (one for one in inbound["edges"] if one["edgeType"] == "reply_to")
+    assert edge["targetEvent"]["id"] == replied["messageId"]
+    # the webhooks
+    assert told["message.outbound"]["event_id"] == replied["messageId"]
+    assert told["message.sent"]["event_id"] == timeline["sent"]["eventId"]
+    assert told["message.inbound"]["event_id"] == timeline["replied"]["eventId"]
+    # the contact, whom each of these events finds
+    found = await pool.fetch(
+        """select contact_of_event($1, e.application_id, e.id, e.origin_event_id, e.payload) as contact_id
+        from events e where e.application_id = $2 and e.id = any($3)""",
+        client.tenant.organisation_id,
+        client.tenant.application_id,
+        [UUID(one["event_id"]) for one in told.values()],
+    )
+    assert [row["contact_id"] for row in found] == [contact_id] * 3
