@@ -87,6 +87,7 @@ async def test_moves_are_told_with_their_authors_and_refused_with_the_state(
 
 async def test_pages_of_drafts_follow_each_other(server: Server, owner: Administrator) -> None:
     world = await new_world(server, owner)
+    await owner.data("mutation($id: UUID!) { discardDraft(id: $id) { id } }", id=world.spare_draft)
     made = [world.draft]
     for _ in range(4):
         created = await owner.data(
@@ -120,10 +121,13 @@ async def test_a_list_is_written_to_at_once(server: Server, owner: Administrator
     query = """mutation($list: UUID!) { createDrafts(listId: $list, template: "world", subject: "Hi {{contact.name}}") {
       drafts { subject contactId } remaining } }"""
 
+    rest = await owner.data(query, list=world.list)
     none_left = await owner.data(query, list=world.list)
-    await owner.data("mutation($id: UUID!) { discardDraft(id: $id) { id } }", id=world.draft)
+    for draft in (world.draft, world.submitted_draft, world.spare_draft):
+        await owner.data("mutation($id: UUID!) { discardDraft(id: $id) { id } }", id=draft)
     written = await owner.data(query, list=world.list)
 
+    assert len(rest["createDrafts"]["drafts"]) == 1
     assert none_left["createDrafts"] == {"drafts": [], "remaining": 0}
     assert written["createDrafts"] == {
         "drafts": [{"subject": "Hi Ada Lovelace", "contactId": world.contact}],

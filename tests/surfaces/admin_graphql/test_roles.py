@@ -70,6 +70,8 @@ NOBODYS = World(
     contact=MISSING,
     list=MISSING,
     draft=MISSING,
+    submitted_draft=MISSING,
+    spare_draft=MISSING,
 )
 READS = {
     "application": {"id": MISSING},

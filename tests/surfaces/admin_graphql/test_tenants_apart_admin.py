@@ -87,7 +87,7 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
     log = await foreign.owner.data("{ auditLog(first: 1) { edges { node { eventType payload } } } }")
 
     # what the world was made with
-    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.draft.created"
+    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.draft.submitted"
 
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:

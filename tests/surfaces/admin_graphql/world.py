@@ -33,6 +33,8 @@ class World:
     contact: str
     list: str
     draft: str
+    submitted_draft: str
+    spare_draft: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -76,9 +78,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
     pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
     contact_list = await new_list(pool, organisation_id, UUID(application_id))
     contact = await new_contact(pool, organisation_id, list_id=contact_list)
-    draft = await owner.data(
-        "mutation($c: UUID!) { createDraft(contactId: $c, subject: \"Hello\", bodyText: \"x\") { id } }", c=str(contact)
-    )
+    await new_contact(pool, organisation_id, list_id=contact_list)
+    submitted, draft, spare = [await _draft(owner, contact) for _ in range(3)]
+    await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { id } }", id=submitted)
     return World(
         owner=owner,
         application=application_id,
@@ -92,8 +94,18 @@ async def new_world(server: Server, owner: Administrator) -> World:
         template=made["template"]["id"],
         contact=str(contact),
         list=str(contact_list),
-        draft=draft["createDraft"]["id"],
+        draft=draft,
+        submitted_draft=submitted,
+        spare_draft=spare,
     )
+
+
+async def _draft(owner: Administrator, contact: UUID) -> str:
+    created = await owner.data(
+        """mutation($c: UUID!) { createDraft(contactId: $c, subject: "Hello", bodyText: "x") { id } }""",
+        c=str(contact),
+    )
+    return str(created["createDraft"]["id"])
 
 
 ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
@@ -155,9 +167,9 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "updateDraft": lambda world: {"id": world.draft, "bodyText": "y"},
     "submitDraft": lambda world: {"id": world.draft},
     "scheduleDraft": lambda world: {"id": world.draft, "scheduledAt": "2999-01-01T00:00:00Z"},
-    "cancelDraft": lambda world: {"id": world.draft},
-    "discardDraft": lambda world: {"id": world.draft},
-    "approveDraft": lambda world: {"id": world.draft},
+    "cancelDraft": lambda world: {"id": world.submitted_draft},
+    "discardDraft": lambda world: {"id": world.spare_draft},
+    "approveDraft": lambda world: {"id": world.submitted_draft},
     "approveDrafts": lambda world: {"ids": [world.draft]},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
