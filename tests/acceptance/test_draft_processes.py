@@ -84,7 +84,7 @@ async def test_servers_that_are_killed_while_they_send_drafts_send_each_once(
             # what is claimed by the dead is anybody's at once, so that the next is killed in the middle, too
             async with await _pool(installation) as pool:
                 await pool.execute("update drafts set due_at = now() where due_at is not null")
-            await asyncio.sleep(random.uniform(0.05, 0.6))  # noqa: S311 -- no secret
+            await asyncio.sleep(random.uniform(0.05, 0.6))
             await served.kill()
     async with installation.serving(), await _pool(installation) as pool:
         await pool.execute("update drafts set due_at = now() where due_at is not null")
@@ -101,4 +101,6 @@ async def test_servers_that_are_killed_while_they_send_drafts_send_each_once(
     assert verified.out == "Everything agrees.\n"
     # an attempt that was killed may be made again, under the same key
     assert len({headers["Idempotency-Key"] for headers, _ in sink.received}) == DRAFTS
-    assert {body["to"] for body in sink.bodies} == {f"person-{number}@example.com" for number in range(DRAFTS)}
+    assert {body["to"] for body in sink.bodies} == {
+        f"person-{number}@example.com" for number in range(DRAFTS)
+    }

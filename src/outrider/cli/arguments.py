@@ -188,7 +188,9 @@ def _add_drafts(parser: argparse.ArgumentParser) -> None:
     cancel = _add(actions.add_parser, "cancel", "take drafts back that are not being sent yet")
     discard = _add(actions.add_parser, "discard", "put drafts away of which nothing was sent")
     for action in (approve, cancel, discard):
-        action.add_argument("draft_ids", nargs="+", metavar="id", help="a draft's id, as `drafts list` shows it")
+        action.add_argument(
+            "draft_ids", nargs="+", metavar="id", help="a draft's id, as `drafts list` shows it"
+        )
     for action in (listing, approve, cancel, discard):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 

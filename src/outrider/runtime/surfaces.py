@@ -127,9 +127,7 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
         access=AdminAccess(
             runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
         ),
-        administration=Administration(
-            runtime.access, runtime.checking, runtime.templates, runtime.drafts
-        ),
+        administration=Administration(runtime.access, runtime.checking, runtime.templates, runtime.drafts),
         metrics=runtime.metrics,
     )
 

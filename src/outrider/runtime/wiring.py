@@ -39,8 +39,8 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
-from outrider.outreach.drafts.due import DueDrafts
 from outrider.outreach.drafts.context import DraftsContext
+from outrider.outreach.drafts.due import DueDrafts
 from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer
@@ -154,12 +154,12 @@ async def open_runtime(
     sandbox, registry = open_adapters(settings, http, sealer)
     connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
-    subscription_directory, applications = (
+    subscription_directory, applications, schemas = (
         SubscriptionDirectory(database, sealer),
         ApplicationDirectory(database),
+        EventSchemaDirectory(database),
     )
     waiters, heads = Waiters(database.system), LogHeads(database.system)
-    schemas = EventSchemaDirectory(database)
     announcer = CommitAnnouncer(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
@@ -213,8 +213,7 @@ async def open_runtime(
     message_keys, backends, templates = _submitters(tenancy)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
-    drafts = DraftsContext(tenancy, sending, backends, partial(render, templates))
-    due_drafts = DueDrafts(drafts) if role != "api" else None
+    drafts, due_drafts = _drafts(tenancy, sending, backends, templates, role)
     _follow(
         listener,
         {
@@ -363,6 +362,18 @@ def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDi
     keys = MessageKeyDirectory(tenancy.database, tenancy.sealer)
     templates = TemplatesContext(tenancy, TemplateDirectory(tenancy.database))
     return keys, BackendDirectory(tenancy), templates
+
+
+def _drafts(
+    tenancy: TenancyContext,
+    sending: SendingContext,
+    backends: BackendDirectory,
+    templates: TemplatesContext,
+    role: str,
+) -> tuple[DraftsContext, DueDrafts | None]:
+    """What drafts need, and what sends them when they are due."""
+    drafts = DraftsContext(tenancy, sending, backends, partial(render, templates))
+    return drafts, DueDrafts(drafts) if role != "api" else None
 
 
 def _follow(listener: Listener, directories: Mapping[Changed, Directory]) -> None:

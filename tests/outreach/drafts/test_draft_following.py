@@ -171,9 +171,7 @@ async def test_neither_our_own_answer_nor_a_reaction_is_a_reply(desk: Desk, due:
     assert await _types(desk, draft) == ["sent"]
 
 
-async def test_an_answer_to_somebody_elses_message_changes_no_draft(
-    desk: Desk, due: DueDrafts
-) -> None:
+async def test_an_answer_to_somebody_elses_message_changes_no_draft(desk: Desk, due: DueDrafts) -> None:
     draft, other = await _sent(desk, due), await _sent(desk, due)
 
     await _tell(desk, await _reply(desk, other))
@@ -254,9 +252,7 @@ async def test_an_answer_at_the_moment_of_tying_is_not_lost(desk: Desk) -> None:
         await asyncio.gather(
             _tell(desk, reply),
             *(
-                tie_message(
-                    desk.pool, desk.organisation_id, desk.tenant.application_id, draft.id, message_id
-                )
+                tie_message(desk.pool, desk.organisation_id, desk.tenant.application_id, draft.id, message_id)
                 for _ in range(3)
             ),
             _tell(desk, InboundReceipt(uuid4().hex, external_id, ReceiptState.DELIVERED)),

@@ -1,7 +1,6 @@
 """Approved drafts become messages once: whoever approves twice, dies in between, or takes them back at that moment."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -48,14 +47,12 @@ async def _until_step(desk: Desk, draft: Draft, step: str) -> UUID | None:
         return None
     message_id = await append_draft(desk.runtime.drafts, ready)
     if reached == 3:
-        await tie_message(
-            desk.pool, desk.organisation_id, desk.tenant.application_id, draft.id, message_id
-        )
+        await tie_message(desk.pool, desk.organisation_id, desk.tenant.application_id, draft.id, message_id)
     return message_id
 
 
 @pytest.fixture
-async def template(desk: Desk) -> AsyncGenerator[UUID]:
+async def template(desk: Desk) -> UUID:
     new = NewTemplate(
         application_id=desk.tenant.application_id,
         identifier="crossing",
@@ -65,7 +62,7 @@ async def template(desk: Desk) -> AsyncGenerator[UUID]:
             html_body="<p>At {{time}}?</p>",
         ),
     )
-    yield (await create_template(desk.runtime.templates, desk.member, new)).id
+    return (await create_template(desk.runtime.templates, desk.member, new)).id
 
 
 async def test_an_approved_draft_arrives_as_it_was_rendered_and_says_so(
@@ -141,9 +138,7 @@ async def test_many_senders_at_once_send_each_draft_once(desk: Desk, sink: Sink)
     drafts = [await desk.draft() for _ in range(20)]
     await desk.approved(*drafts)
     # claims that run out while they are worked on, in half of them
-    senders = [
-        DueDrafts(desk.runtime.drafts, DueTimes(claim_seconds=seconds)) for seconds in (0.0, 60.0) * 4
-    ]
+    senders = [DueDrafts(desk.runtime.drafts, DueTimes(claim_seconds=seconds)) for seconds in (0.0, 60.0) * 4]
 
     await asyncio.gather(*(one.send_due() for one in senders))
     await senders[0].send_due()
@@ -220,9 +215,7 @@ async def test_a_claim_on_what_was_taken_back_or_changed_sends_nothing(desk: Des
 async def test_a_scheduled_draft_waits_for_its_time(desk: Desk, due: DueDrafts) -> None:
     draft = await desk.draft()
     at = desk.runtime.tenancy.ids.now() + timedelta(seconds=1.5)
-    await moving.schedule_drafts(
-        desk.runtime.tenancy, desk.organisation_id, [draft.id], at, by=desk.member
-    )
+    await moving.schedule_drafts(desk.runtime.tenancy, desk.organisation_id, [draft.id], at, by=desk.member)
 
     await due.send_due()
     assert (await desk.now(draft)).status is DraftStatus.SCHEDULED
@@ -238,9 +231,7 @@ async def test_whom_nothing_may_be_sent_gets_nothing_unless_the_draft_insists(
     desk: Desk, due: DueDrafts, sink: Sink
 ) -> None:
     contact = await desk.contact(email="Ada@example.com")
-    await add_suppression(
-        desk.runtime.suppressions, desk.tenant.actor, Channel.EMAIL, "ada@example.com"
-    )
+    await add_suppression(desk.runtime.suppressions, desk.tenant.actor, Channel.EMAIL, "ada@example.com")
     plain, insisting = await desk.draft(contact), await desk.draft(contact, ignores_suppression=True)
     await desk.approved(plain, insisting)
 

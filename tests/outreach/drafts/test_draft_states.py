@@ -335,7 +335,12 @@ async def test_pages_and_filters_show_each_draft_once(desk: Desk) -> None:
 
     ids = [one.id for one in (*first.drafts, *rest.drafts)]
     assert ids == [one.id for one in reversed([*drafts, listed])]
-    assert (first.has_next, first.has_previous, rest.has_next, rest.has_previous) == (True, False, False, True)
+    assert (first.has_next, first.has_previous, rest.has_next, rest.has_previous) == (
+        True,
+        False,
+        False,
+        True,
+    )
     assert {one.id for one in await found(contact_id=contact)} == {drafts[1].id, drafts[3].id, listed.id}
     review = [DraftStatus.NEEDS_REVIEW]
     for given in (

@@ -6,8 +6,8 @@ from tests.administrators import Administrator
 from tests.clients import Server
 from tests.surfaces.admin_graphql.world import World, new_world
 
-FIELDS = """id applicationId contactId contactName contactEmail listId accountId subject subjectTemplate bodyText bodyHtml
-  template locals status ignoreSuppression scheduledAt messageId sentAt error { code message }"""
+FIELDS = """id applicationId contactId contactName contactEmail listId accountId subject subjectTemplate
+  bodyText bodyHtml template locals status ignoreSuppression scheduledAt messageId sentAt error { code message }"""
 
 
 async def _draft(world: World, fields: str = FIELDS) -> dict[str, Any]:

@@ -71,7 +71,17 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
 
 @pytest.mark.parametrize(
     "kind",
-    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application", "draft"],
+    [
+        "api_key",
+        "message_key",
+        "account",
+        "connection",
+        "member",
+        "invitation",
+        "template",
+        "application",
+        "draft",
+    ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds

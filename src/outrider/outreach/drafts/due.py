@@ -15,6 +15,7 @@ from outrider.core import log
 from outrider.core.database.faults import DATABASE_FAULTS
 from outrider.core.errors import Unavailable
 from outrider.outreach.drafts import cross_tenant, queries
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.cross_tenant import ClaimedDraft
 from outrider.outreach.drafts.sending import (
     ReadyDraft,
@@ -23,7 +24,6 @@ from outrider.outreach.drafts.sending import (
     find_route,
     send_draft,
 )
-from outrider.outreach.drafts.context import DraftsContext
 
 _BATCH: Final = 50
 _LONGEST_WAIT: Final = 900.0

@@ -33,22 +33,30 @@ LIST_BY_ALL = (
 # always in the same order, so that two callers wait for each other and do not block each other
 LOCK_DRAFTS = "select id from drafts where organisation_id = $1 and id = any($2) order by id for update"
 
-_RECIPIENT = """select c.id as contact_id, c.name, c.email, o.name as company_name, o.domain as company_domain,
+SELECT_RECIPIENT = """
+select c.id as contact_id, c.name, c.email, o.name as company_name, o.domain as company_domain,
   l.id as list_id, l.name as list_name, l.goal as list_goal, l.connection_point as list_connection_point,
   l.application_id
 from contacts c
-left join companies o on o.organisation_id = c.organisation_id and o.id = c.company_id"""
-SELECT_RECIPIENT = f"""{_RECIPIENT}
+left join companies o on o.organisation_id = c.organisation_id and o.id = c.company_id
 left join contact_lists l on l.organisation_id = c.organisation_id and l.id = coalesce($3, c.list_id)
-where c.organisation_id = $1 and c.id = $2"""
-_WITHOUT_DRAFT = """not exists (select from drafts d where d.organisation_id = $1
-  and d.contact_id = c.id and d.list_id = $2 and d.status <> 'discarded')"""
-SELECT_UNWRITTEN = f"""{_RECIPIENT}
+where c.organisation_id = $1 and c.id = $2
+"""
+SELECT_UNWRITTEN = """
+select c.id as contact_id, c.name, c.email, o.name as company_name, o.domain as company_domain,
+  l.id as list_id, l.name as list_name, l.goal as list_goal, l.connection_point as list_connection_point,
+  l.application_id
+from contacts c
 join contact_lists l on l.organisation_id = c.organisation_id and l.id = c.list_id
-where c.organisation_id = $1 and c.list_id = $2 and {_WITHOUT_DRAFT} order by c.id limit $3"""
-COUNT_UNWRITTEN = (
-    f"select count(*) from contacts c where c.organisation_id = $1 and c.list_id = $2 and {_WITHOUT_DRAFT}"
-)
+left join companies o on o.organisation_id = c.organisation_id and o.id = c.company_id
+where c.organisation_id = $1 and c.list_id = $2 and not exists (select from drafts d where d.organisation_id = $1
+    and d.contact_id = c.id and d.list_id = $2 and d.status <> 'discarded')
+order by c.id limit $3
+"""
+COUNT_UNWRITTEN = """
+select count(*) from contacts c where c.organisation_id = $1 and c.list_id = $2 and not exists (select from drafts d where d.organisation_id = $1
+    and d.contact_id = c.id and d.list_id = $2 and d.status <> 'discarded')
+"""
 SELECT_LIST = """
 select application_id, account_id, archived_at is not null as is_archived from contact_lists
 where organisation_id = $1 and id = $2
@@ -142,9 +150,7 @@ class DraftRows:
     subjects: Sequence[str]
 
 
-async def select_draft(
-    connection: Connection | Pool, organisation_id: UUID, draft_id: UUID
-) -> Draft | None:
+async def select_draft(connection: Connection | Pool, organisation_id: UUID, draft_id: UUID) -> Draft | None:
     """A draft, None if there is none."""
     found = await select_drafts(connection, organisation_id, [draft_id])
     return found[0] if found else None
@@ -169,9 +175,7 @@ async def list_drafts(
     statement = _LISTS[
         filters.statuses is not None, filters.contact_id is not None, filters.list_id is not None
     ]
-    given = [
-        one for one in (filters.statuses, filters.contact_id, filters.list_id) if one is not None
-    ]
+    given = [one for one in (filters.statuses, filters.contact_id, filters.list_id) if one is not None]
     return [draft_of(row) for row in await pool.fetch(statement, organisation_id, before, limit, *given)]
 
 

@@ -26,9 +26,9 @@ from outrider.messaging.suppressions import refuse_suppressed
 from outrider.messaging.values import SendRequest
 from outrider.outreach.drafts import cross_tenant, queries
 from outrider.outreach.drafts.composing import compose
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.cross_tenant import ClaimedDraft
 from outrider.outreach.drafts.history import append_history
-from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.values import Draft, Recipient
 from outrider.platforms.base import Adapter, Channel, FailureCode, JsonObject
 from outrider.templates.values import Rendering
@@ -168,9 +168,7 @@ async def _item(context: DraftsContext, ready: ReadyDraft) -> Append:
         sending,
         route.entry,
         route.adapter,
-        SendRequest(
-            connection_id=route.entry.connection_id, recipient=address, metadata=_metadata(bodies)
-        ),
+        SendRequest(connection_id=route.entry.connection_id, recipient=address, metadata=_metadata(bodies)),
         CheckedContent(_content(bodies)),
         address,
         is_sandbox=False,
@@ -185,9 +183,7 @@ def _rendered(context: DraftsContext, item: Append, rendering: Rendering) -> Seq
     if rendering.template is None:
         return ()
     payload = rendered_payload(rendering, datetime.now(UTC))
-    return (
-        recording.child(context.sending.ids, item.application_id, RENDERED, payload, item.event_id),
-    )
+    return (recording.child(context.sending.ids, item.application_id, RENDERED, payload, item.event_id),)
 
 
 def _content(bodies: Bodies) -> JsonObject:

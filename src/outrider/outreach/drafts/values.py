@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from outrider.platforms.base import JsonObject
 
+
 class DraftStatus(StrEnum):
     """How far a draft has come."""
 

@@ -12,11 +12,18 @@ from outrider.core.database.pools import Connection
 from outrider.core.errors import NotFound, ValidationError
 from outrider.outreach.drafts import queries
 from outrider.outreach.drafts.composing import checked_draft_content, compose
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.errors import DraftConflict, missing_draft
 from outrider.outreach.drafts.history import CREATED, UPDATED, append_history
 from outrider.outreach.drafts.queries import DraftRows, ListRow
-from outrider.outreach.drafts.context import DraftsContext
-from outrider.outreach.drafts.values import CreatedDrafts, Draft, DraftChanges, DraftContent, NewDraft, Recipient
+from outrider.outreach.drafts.values import (
+    CreatedDrafts,
+    Draft,
+    DraftChanges,
+    DraftContent,
+    NewDraft,
+    Recipient,
+)
 from outrider.templates.values import Rendering
 from outrider.tenancy.applications import missing_application
 from outrider.tenancy.context import settings_transaction
@@ -45,9 +52,7 @@ async def create_draft(context: DraftsContext, member: ActingMember, new: NewDra
     async with settings_transaction(context.tenancy, organisation_id) as connection:
         if new.list_id is not None:
             await _list(connection, organisation_id, new.list_id)
-        recipient = await queries.select_recipient(
-            connection, organisation_id, new.contact_id, new.list_id
-        )
+        recipient = await queries.select_recipient(connection, organisation_id, new.contact_id, new.list_id)
         if recipient is None:
             raise _missing("Contact", new.contact_id)
         place = _Place(
@@ -149,9 +154,7 @@ async def _rows(
     recipients: Sequence[Recipient],
 ) -> DraftRows:
     actor = member.in_application(place.application_id)
-    subjects = [
-        _subject(await compose(context.render, actor, content, one), content) for one in recipients
-    ]
+    subjects = [_subject(await compose(context.render, actor, content, one), content) for one in recipients]
     return DraftRows(
         application_id=place.application_id,
         list_id=place.list_id,
@@ -243,9 +246,7 @@ async def _application(
     return chosen
 
 
-async def _mailbox(
-    connection: Connection, organisation_id: UUID, account_id: UUID | None
-) -> UUID | None:
+async def _mailbox(connection: Connection, organisation_id: UUID, account_id: UUID | None) -> UUID | None:
     if account_id is not None and not await queries.is_mailbox(connection, organisation_id, account_id):
         raise _missing("Account", account_id)
     return account_id
@@ -260,4 +261,3 @@ def _unchangeable(draft: Draft | None) -> Exception:
 
 def _missing(kind: str, missing_id: UUID) -> NotFound:
     return NotFound(f"{kind} not found.", resource_type=kind, resource_id=str(missing_id))
-
