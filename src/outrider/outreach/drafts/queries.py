@@ -49,12 +49,14 @@ select c.id as contact_id, c.name, c.email, o.name as company_name, o.domain as 
 from contacts c
 join contact_lists l on l.organisation_id = c.organisation_id and l.id = c.list_id
 left join companies o on o.organisation_id = c.organisation_id and o.id = c.company_id
-where c.organisation_id = $1 and c.list_id = $2 and not exists (select from drafts d where d.organisation_id = $1
+where c.organisation_id = $1 and c.list_id = $2
+  and not exists (select from drafts d where d.organisation_id = $1
     and d.contact_id = c.id and d.list_id = $2 and d.status <> 'discarded')
 order by c.id limit $3
 """
 COUNT_UNWRITTEN = """
-select count(*) from contacts c where c.organisation_id = $1 and c.list_id = $2 and not exists (select from drafts d where d.organisation_id = $1
+select count(*) from contacts c where c.organisation_id = $1 and c.list_id = $2
+  and not exists (select from drafts d where d.organisation_id = $1
     and d.contact_id = c.id and d.list_id = $2 and d.status <> 'discarded')
 """
 SELECT_LIST = """
