@@ -7,6 +7,7 @@ from graphql import get_named_type
 
 from tests.administrators import Administrator, new_administrator
 from tests.clients import Server
+from tests.outreach.written import new_contact
 from tests.surfaces.admin_graphql.world import ARGUMENTS, MISSING, World, document, fields_of, new_world
 
 _KINDS = {
@@ -125,8 +126,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     ) == {"draft": None, "previewDraft": None}
 
 
-async def test_the_hidden_application_is_none(owner: Administrator) -> None:
+async def test_the_hidden_application_is_none(server: Server, owner: Administrator) -> None:
     hidden = str(owner.tenant.hidden_application_id)
+    contact = await new_contact(server.runtime.database.system, owner.tenant.organisation_id)
 
     assert hidden not in str(await owner.data("{ applications { id } }"))
     for name, argument in _WITH_IDS:
@@ -138,6 +140,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "scopes": ["*"],
                 "identifier": "x",
                 "locals": {},
+                "contactId": str(contact),
+                "template": "x",
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})
