@@ -212,11 +212,9 @@ BROKEN = {
         where s.id is distinct from f.id or s.reason is distinct from f.reason limit 100""",
     "draft that differs from its message": """
         select d.application_id, d.id from drafts d
-        left join messages m on m.application_id = d.application_id and m.id = d.message_id
-        where d.message_id is not null and (
-          d.status <> draft_status(m.state, is_replied(d.application_id, d.message_id))
-          or (m.id is not null and d.sent_at is distinct from m.sent_at)
-          or (m.id is not null and m.draft_id is distinct from d.id)) limit 100""",
+        join messages m on m.application_id = d.application_id and m.id = d.message_id
+        where d.status <> draft_status(m.state, is_replied(d.application_id, d.message_id))
+          or d.sent_at is distinct from m.sent_at or m.draft_id is distinct from d.id limit 100""",
     "message of a draft that does not know it": """
         select m.application_id, m.id from messages m where m.draft_id is not null
         and not exists (select from drafts d where d.application_id = m.application_id and d.message_id = m.id
