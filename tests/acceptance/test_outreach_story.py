@@ -152,4 +152,4 @@ async def _check_webhooks(story: Story) -> None:
         story.client.tenant.application_id,
         [UUID(one["event_id"]) for one in told.values()],
     )
-    assert [row["contact_id"] for row in found] == [story.contact_id] * 3
+    assert [row["contact_id"] for row in found] == [story.contact_id] * len(told)
