@@ -35,7 +35,7 @@ def checked_draft_content(given: DraftContent) -> DraftContent:
         body_text=given.body_text,
         body_html=given.body_html,
         template=None if given.template is None else checked_template_identifier(given.template),
-        locals=None if given.locals is None else checked_locals(given.locals),
+        locals=None if given.locals is None else {**checked_locals(given.locals)},
     )
 
 

@@ -48,7 +48,7 @@ async def history_of(context: TenancyContext, organisation_id: UUID, draft_id: U
     """What was done with a draft, the oldest first; of one that is not there, nothing."""
     with faults_as_unavailable():
         rows = await queries.select_events(context.database.reads, organisation_id, draft_id)
-    return [_event(row["id"], row["event_type"], row["payload"]) for row in rows]
+    return [_event(*row) for row in rows]
 
 
 def _event(event_id: UUID, event_type: str, text: str) -> DraftEvent:

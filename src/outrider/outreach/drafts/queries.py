@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -320,9 +319,10 @@ async def append_events(
     await connection.execute(APPEND_EVENTS, organisation_id, event_type, draft_ids, event_ids, payloads)
 
 
-async def select_events(pool: Pool, organisation_id: UUID, draft_id: UUID) -> Sequence[Mapping[str, Any]]:
-    """What was done with a draft, the oldest first."""
-    return await pool.fetch(SELECT_EVENTS, organisation_id, draft_id)
+async def select_events(pool: Pool, organisation_id: UUID, draft_id: UUID) -> Sequence[tuple[UUID, str, str]]:
+    """What was done with a draft, the oldest first: id, type and payload of each event."""
+    rows = await pool.fetch(SELECT_EVENTS, organisation_id, draft_id)
+    return [(row["id"], row["event_type"], row["payload"]) for row in rows]
 
 
 def draft_of(row: asyncpg.Record) -> Draft:

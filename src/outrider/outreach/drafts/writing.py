@@ -100,7 +100,7 @@ async def create_drafts(
         unwritten = await queries.select_unwritten(connection, organisation_id, list_id, MOST_AT_ONCE)
         rows = _only(rows, {one.contact_id for one in unwritten})
         remaining = await queries.count_unwritten(connection, organisation_id, list_id) - len(rows.ids)
-        drafts = await _insert(context, connection, member, rows) if rows.ids else []
+        drafts = await _insert(context, connection, member, rows)
     return CreatedDrafts(drafts, remaining)
 
 
@@ -174,6 +174,7 @@ async def _rows(
 async def _insert(
     context: DraftsContext, connection: Connection, member: ActingMember, rows: DraftRows
 ) -> Sequence[Draft]:
+    """Write drafts, none as well."""
     await queries.insert_drafts(connection, member.organisation_id, rows)
     drafts = await queries.select_drafts(connection, member.organisation_id, rows.ids)
     await append_history(context.tenancy, connection, CREATED, drafts, by=member)

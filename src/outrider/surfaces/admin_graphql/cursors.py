@@ -1,25 +1,26 @@
-"""Cursors of lists whose order is that of ids: a mark of the list, and the id of an entry."""
+"""Where an entry stands in its list: its id, behind two bytes that tell the lists apart."""
 
 import base64
 import binascii
+from typing import Final
 from uuid import UUID
 
 from outrider.core.errors import ValidationError
 
-
-def cursor_of(mark: bytes, entry_id: UUID) -> str:
-    """The cursor of an entry of the list that two bytes mark."""
-    return base64.urlsafe_b64encode(mark + entry_id.bytes).decode()
+_LENGTH: Final = (2 + 16) // 3 * 4
 
 
-def read_cursor(mark: bytes, text: str | None) -> UUID | None:
-    """The entry that a cursor of this list names, or a refusal; None for none."""
-    if text is None:
-        return None
+def written_cursor(kind: bytes, entry_id: UUID) -> str:
+    """The cursor of an entry of the lists of a kind, which is two bytes."""
+    return base64.urlsafe_b64encode(kind + entry_id.bytes).decode()
+
+
+def read_cursor(kind: bytes, text: str) -> UUID:
+    """The entry that a cursor names; raises `ValidationError` for any other text, other lists' cursors too."""
     try:
         raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raw = b""
-    if len(raw) != len(mark) + 16 or not raw.startswith(mark):
+    if len(text) != _LENGTH or not raw.startswith(kind) or len(raw) != len(kind) + 16:
         raise ValidationError("after is not a cursor of this list.", path="after")
-    return UUID(bytes=raw[len(mark) :])
+    return UUID(bytes=raw[len(kind) :])

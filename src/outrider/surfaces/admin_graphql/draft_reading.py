@@ -1,6 +1,6 @@
 """How drafts are read: their page, what was done with them, and what came of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,23 +16,27 @@ from outrider.outreach.drafts.values import (
 )
 from outrider.outreach.drafts.writing import preview_draft
 from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.cursors import cursor_of, read_cursor
+from outrider.surfaces.admin_graphql.cursors import read_cursor, written_cursor
 from outrider.templates.values import Rendering
 from outrider.tenancy.members.roles import Permission
+
+Arguments = Mapping[str, Any]
+Resolve = Callable[[Any, Call, Arguments], Any]
 
 _MARK: Final = b"D1"
 
 
-async def drafts_page(_source: object, call: Call, arguments: Mapping[str, Any]) -> DraftPage:
+async def drafts_page(_source: object, call: Call, arguments: Arguments) -> DraftPage:
     """`drafts`."""
     call.member.require(Permission.READ)
-    first, given = arguments.get("first"), arguments.get("filters") or {}
+    first, after = arguments.get("first"), arguments.get("after")
+    given: Arguments = arguments.get("filters") or {}
     statuses = given.get("status")
     return await list_drafts(
         call.tenancy,
         call.member.organisation_id,
         first=20 if first is None else first,
-        after=read_cursor(_MARK, arguments.get("after")),
+        after=None if after is None else read_cursor(_MARK, after),
         filters=DraftFilters(
             statuses=None if statuses is None else [DraftStatus[one] for one in statuses],
             contact_id=given.get("contactId"),
@@ -41,13 +45,13 @@ async def drafts_page(_source: object, call: Call, arguments: Mapping[str, Any])
     )
 
 
-async def draft(_source: object, call: Call, arguments: Mapping[str, Any]) -> Draft | None:
+async def draft(_source: object, call: Call, arguments: Arguments) -> Draft | None:
     """`draft`."""
     call.member.require(Permission.READ)
     return await find_draft(call.tenancy, call.member.organisation_id, arguments["id"])
 
 
-async def draft_preview(source: object, call: Call, arguments: Mapping[str, Any]) -> Rendering | None:
+async def draft_preview(source: object, call: Call, arguments: Arguments) -> Rendering | None:
     """`previewDraft`."""
     found = await draft(source, call, arguments)
     if found is None:
@@ -55,17 +59,17 @@ async def draft_preview(source: object, call: Call, arguments: Mapping[str, Any]
     return await preview_draft(call.administration.drafts, call.member, found)
 
 
-async def history(source: Draft, call: Call, _arguments: Mapping[str, Any]) -> Sequence[DraftEvent]:
+async def history(source: Draft, call: Call, _arguments: Arguments) -> Sequence[DraftEvent]:
     """What was done with a draft."""
     return await history_of(call.tenancy, call.member.organisation_id, source.id)
 
 
-async def engagement(source: Draft, call: Call, _arguments: Mapping[str, Any]) -> Sequence[Engagement]:
+async def engagement(source: Draft, call: Call, _arguments: Arguments) -> Sequence[Engagement]:
     """What came of a draft."""
     return await engagement_of(call.tenancy.database.reads, call.member.organisation_id, source.id)
 
 
-def page_info(source: DraftPage, _call: Call, _arguments: Mapping[str, Any]) -> Mapping[str, object]:
+def page_info(source: DraftPage, _call: Call, _arguments: Arguments) -> Mapping[str, object]:
     """Where a page of drafts lies."""
     return {
         "hasNextPage": source.has_next,
@@ -77,10 +81,10 @@ def page_info(source: DraftPage, _call: Call, _arguments: Mapping[str, Any]) -> 
 
 def cursor(draft_id: UUID) -> str:
     """The cursor of a draft."""
-    return cursor_of(_MARK, draft_id)
+    return written_cursor(_MARK, draft_id)
 
 
-DRAFT_RESOLVERS: Final = {
+DRAFT_RESOLVERS: Final[Mapping[str, Resolve]] = {
     "Query.drafts": drafts_page,
     "Query.draft": draft,
     "Query.previewDraft": draft_preview,

@@ -12,7 +12,7 @@ from graphql import GraphQLResolveInfo
 from outrider.outreach.drafts.values import DraftEvent
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.cursors import cursor_of, read_cursor
+from outrider.surfaces.admin_graphql.cursors import read_cursor, written_cursor
 from outrider.surfaces.admin_graphql.draft_reading import DRAFT_RESOLVERS
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
@@ -29,7 +29,7 @@ Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, Call, Arguments], Any]
 
 _CAPITAL: Final = re.compile("[A-Z]")
-_MARK: Final = b"A1"
+_CURSOR: Final = b"A1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ async def _audit_log(_source: object, call: Call, arguments: Arguments) -> Audit
         call.tenancy,
         call.member,
         first=20 if first is None else first,
-        after=read_cursor(_MARK, after),
+        after=None if after is None else read_cursor(_CURSOR, after),
         filters=_filters(arguments.get("filters") or {}),
     )
 
@@ -180,7 +180,7 @@ def _page_info(source: AuditPage, _call: Call, _arguments: Arguments) -> Mapping
 
 
 def _cursor(event: AuditEvent) -> str:
-    return cursor_of(_MARK, event.id)
+    return written_cursor(_CURSOR, event.id)
 
 
 def _member_of_mapping(name: str) -> Resolve:
