@@ -36,7 +36,7 @@ async def test_a_draft_is_shown_as_it_was_written_and_changed(server: Server, ow
         "contactId": world.contact,
         "contactName": "Ada Lovelace",
         "contactEmail": shown["contactEmail"],
-        "listId": world.list,
+        "listId": world.contact_list,
         "accountId": None,
         "subject": "For Ada Lovelace",
         "subjectTemplate": "For {{contact.name}}",
@@ -102,7 +102,7 @@ async def test_pages_of_drafts_follow_each_other(server: Server, owner: Administ
     seen: list[str] = []
     after = None
     for has_next in (True, True, False):
-        page = (await owner.data(query, after=after, list=world.list))["drafts"]
+        page = (await owner.data(query, after=after, list=world.contact_list))["drafts"]
         seen += [one["node"]["id"] for one in page["edges"]]
         assert page["pageInfo"]["hasNextPage"] is has_next
         assert page["pageInfo"]["startCursor"] == page["edges"][0]["cursor"]
@@ -121,11 +121,11 @@ async def test_a_list_is_written_to_at_once(server: Server, owner: Administrator
     query = """mutation($list: UUID!) { createDrafts(listId: $list, template: "world", subject: "Hi {{contact.name}}") {
       drafts { subject contactId } remaining } }"""
 
-    rest = await owner.data(query, list=world.list)
-    none_left = await owner.data(query, list=world.list)
+    rest = await owner.data(query, list=world.contact_list)
+    none_left = await owner.data(query, list=world.contact_list)
     for draft in (world.draft, world.submitted_draft, world.spare_draft):
         await owner.data("mutation($id: UUID!) { discardDraft(id: $id) { id } }", id=draft)
-    written = await owner.data(query, list=world.list)
+    written = await owner.data(query, list=world.contact_list)
 
     assert len(rest["createDrafts"]["drafts"]) == 1
     assert none_left["createDrafts"] == {"drafts": [], "remaining": 0}

@@ -30,7 +30,7 @@ _KINDS = {
     "updateTemplate": "template",
     "deleteTemplate": "template",
     "contactId": "contact",
-    "listId": "list",
+    "listId": "contact_list",
     "updateDraft": "draft",
     "submitDraft": "draft",
     "approveDraft": "draft",

@@ -31,7 +31,7 @@ class World:
     invitation_token: str
     template: str
     contact: str
-    list: str
+    contact_list: str
     draft: str
     submitted_draft: str
     spare_draft: str
@@ -49,7 +49,7 @@ class World:
             "invitation",
             "template",
             "contact",
-            "list",
+            "contact_list",
             "draft",
         )
         return {kind: getattr(self, kind) for kind in kinds}
@@ -93,7 +93,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
         contact=str(contact),
-        list=str(contact_list),
+        contact_list=str(contact_list),
         draft=draft,
         submitted_draft=submitted,
         spare_draft=spare,
@@ -158,12 +158,12 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "deleteTemplate": lambda world: {"id": world.template},
     "createDraft": lambda world: {
         "contactId": world.contact,
-        "listId": world.list,
+        "listId": world.contact_list,
         "applicationId": world.application,
         "subject": "Hello",
         "bodyText": "x",
     },
-    "createDrafts": lambda world: {"listId": world.list, "subject": "Hello", "bodyText": "x"},
+    "createDrafts": lambda world: {"listId": world.contact_list, "subject": "Hello", "bodyText": "x"},
     "updateDraft": lambda world: {"id": world.draft, "bodyText": "y"},
     "submitDraft": lambda world: {"id": world.draft},
     "scheduleDraft": lambda world: {"id": world.draft, "scheduledAt": "2999-01-01T00:00:00Z"},

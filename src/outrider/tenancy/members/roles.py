@@ -39,7 +39,7 @@ class Permission(StrEnum):
     TEMPLATES = "templates"
     """Templates, and the locals that they are rendered with."""
     OUTREACH = "outreach"
-    """Contacts, lists, drafts and dossiers."""
+    """Contacts, companies, lists, imports, and what is written to them."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
