@@ -36,21 +36,15 @@ grant select, insert on draft_events to outrider_tenant;
 create function append_draft_events(
   p_organisation_id uuid, p_event_type text, p_draft_ids uuid[], p_event_ids uuid[], p_payloads text[]
 ) returns void security definer language plpgsql as $$
-declare
-  hidden_id uuid;
 begin
   if p_organisation_id is distinct from current_organisation() then
     raise exception 'an audit event of another organisation' using errcode = 'insufficient_privilege';
   end if;
-  select a.id into strict hidden_id from applications a
-    where a.organisation_id = p_organisation_id and a.kind = 'organisation';
   insert into draft_events (organisation_id, draft_id, event_id)
     select p_organisation_id, t.draft_id, t.event_id from unnest(p_draft_ids, p_event_ids) t(draft_id, event_id);
-  insert into event_types (application_id, name) values (hidden_id, p_event_type) on conflict do nothing;
-  perform pg_advisory_xact_lock(7305002);
-  insert into events (application_id, id, position, event_type, payload)
-    select hidden_id, t.event_id, nextval('event_position'), p_event_type, t.payload::json
-    from unnest(p_event_ids, p_payloads) with ordinality t(event_id, payload, n) order by t.n;
+  for n in 1 .. cardinality(p_event_ids) loop
+    perform append_audit(p_organisation_id, p_event_type, p_payloads[n], p_event_ids[n]);
+  end loop;
 end $$;
 do $$
 begin
