@@ -1,7 +1,7 @@
 -- How drafts are sent and follow the messages that they became.
 
 alter table drafts
-  -- of a draft with a template: its own subject as a template, null for the stored one's; `subject` is what came of it
+  -- of a draft with a template: its own subject as a template, null for the stored one's. `subject` is what came of it
   add column subject_template text,
   -- when to send it, null for a draft that waits for nobody. It is claimed by moving this beyond the longest that sending
   -- may take, so that one process sends at a time, and one that ended in the middle is followed by the next
