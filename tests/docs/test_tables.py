@@ -96,7 +96,8 @@ def test_the_page_of_states_has_every_state_of_a_message_in_order() -> None:
 def test_the_page_of_states_has_the_states_that_the_tables_allow() -> None:
     page = text_of("docs/states.md")
     states = {row[0].strip("`") for row in rows_under(page, "## Delivery")}
-    for table, heading in (("subscriptions", "## Subscription"), ("connections", "## Connection")):
+    tables = (("subscriptions", "## Subscription"), ("connections", "## Connection"), ("drafts", "## Draft"))
+    for table, heading in tables:
         shown = {word for row in rows_under(page, heading) for word in words_in_ticks(row[0])}
         assert shown == _allowed(table, "status"), table
 

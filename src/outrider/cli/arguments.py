@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from outrider.cli.outreach_arguments import add_contacts, add_lists
+from outrider.outreach.drafts.values import DraftStatus
 from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Scope
 from outrider.tenancy.members.roles import Role
@@ -58,6 +59,9 @@ class Arguments(argparse.Namespace):
     account: str | None
     archived: bool
     list_id: str
+    draft_ids: list[str]
+    status: str | None
+    limit: int
     tier: str
     secret: list[str] | None
     forward: str | None
@@ -95,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_members(_add(commands.add_parser, "members", "add, list and remove the people who administer"))
     add_contacts(_add(commands.add_parser, "contacts", "import and list contacts"), _add)
     add_lists(_add(commands.add_parser, "lists", "make, list, archive lists of contacts"), _add)
+    _add_drafts(_add(commands.add_parser, "drafts", "list, approve, take back and discard drafts"))
     tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
     tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
@@ -199,6 +204,24 @@ def _add_members(parser: argparse.ArgumentParser) -> None:
     for action in (add, reset, remove):
         action.add_argument("email", help="the e-mail address")
     for action in (add, listing, reset, remove):
+        action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+
+
+def _add_drafts(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    listing = _add(actions.add_parser, "list", "list drafts, the newest first")
+    listing.add_argument(
+        "--status", choices=[one.value for one in DraftStatus], help="only those in this state"
+    )
+    listing.add_argument("--limit", type=_positive, default=50, help="how many (50)")
+    approve = _add(actions.add_parser, "approve", "let drafts be sent, all of them or none")
+    cancel = _add(actions.add_parser, "cancel", "take drafts back that are not being sent yet")
+    discard = _add(actions.add_parser, "discard", "put drafts away of which nothing was sent")
+    for action in (approve, cancel, discard):
+        action.add_argument(
+            "draft_ids", nargs="+", metavar="id", help="a draft's id, as `drafts list` shows it"
+        )
+    for action in (listing, approve, cancel, discard):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 

@@ -210,6 +210,22 @@ BROKEN = {
         select application_id, coalesce(s.id, f.id) as id from suppressions s
         full join folded_suppressions f using (application_id, channel, address)
         where s.id is distinct from f.id or s.reason is distinct from f.reason limit 100""",
+    "draft that differs from its message": """
+        select d.application_id, d.id from drafts d
+        join messages m on m.application_id = d.application_id and m.id = d.message_id
+        where d.status <> draft_status(m.state, is_replied(d.application_id, d.message_id))
+          or d.sent_at is distinct from m.sent_at or m.draft_id is distinct from d.id limit 100""",
+    "message of a draft that does not know it": """
+        select m.application_id, m.id from messages m where m.draft_id is not null
+        and not exists (select from drafts d where d.application_id = m.application_id and d.message_id = m.id
+          and d.id = m.draft_id) limit 100""",
+    "draft that is to be sent and that nobody will send": """
+        select d.application_id, d.id from drafts d where d.message_id is null and d.due_at is null
+        and d.status in ('approved', 'scheduled', 'sending') limit 100""",
+    "draft that was sent and does not know it": """
+        select d.application_id, d.id from drafts d
+        join once_keys k on k.application_id = d.application_id and k.scope = 'draft' and k.key = d.id::text
+        where d.message_id is null and d.due_at is null limit 100""",
     "position that two events have": """
         select (array_agg(e.application_id))[1] as application_id, (array_agg(e.id))[1] as id
         from events e group by e.position having count(*) > 1 limit 100""",

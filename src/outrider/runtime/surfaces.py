@@ -152,6 +152,7 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
             runtime.access,
             runtime.checking,
             runtime.templates,
+            runtime.drafts,
             AdministeringSuppressions(runtime.suppressions, runtime.tenancy),
             runtime.imports,
         ),

@@ -39,6 +39,8 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
+from outrider.outreach.drafts.context import DraftsContext
+from outrider.outreach.drafts.due import DueDrafts
 from outrider.outreach.importing.working import Importer
 from outrider.outreach.imports import ImportingContext
 from outrider.platforms.registry import Registry
@@ -116,6 +118,8 @@ class Runtime:
     suppressions: SuppressionContext
     imports: ImportingContext
     importer: Importer | None
+    drafts: DraftsContext
+    due_drafts: DueDrafts | None
 
     async def start(self) -> None:
         """Begin to work."""
@@ -129,9 +133,13 @@ class Runtime:
             self.poller.start()
         if self.importer is not None:
             self.importer.start()
+        if self.due_drafts is not None:
+            self.due_drafts.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
+        if self.due_drafts is not None:
+            await self.due_drafts.close()
         if self.poller is not None:
             await self.poller.close()
         if self.importer is not None:
@@ -162,12 +170,12 @@ async def open_runtime(
     sandbox, registry = open_adapters(settings, http, sealer)
     connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
     tenancy = _tenancy(settings, database, sealer, registry, ids)
-    subscription_directory, applications = (
+    subscription_directory, applications, schemas = (
         SubscriptionDirectory(database, sealer),
         ApplicationDirectory(database),
+        EventSchemaDirectory(database),
     )
     waiters, heads = Waiters(database.system), LogHeads(database.system)
-    schemas = EventSchemaDirectory(database)
     announcer = CommitAnnouncer(process_id := ids.new(), waiters, heads)
     facts = AppendEffects(
         connect=lambda: connect(dsn, **STEADY_PLANS, statement_timeout="15s", lock_timeout="10s"),
@@ -220,6 +228,8 @@ async def open_runtime(
     api_keys, read_keys, access, members = _credentials(tenancy)
     message_keys, backends, templates = _submitters(tenancy)
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
+    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
+    drafts, due_drafts = _drafts(tenancy, sending, backends, templates, role)
     _follow(
         listener,
         {
@@ -233,6 +243,7 @@ async def open_runtime(
             Changed.SUBSCRIPTION: subscription_directory,
             Changed.EVENT_SCHEMAS: schemas,
             Changed.TEMPLATES: templates.directory,
+            Changed.DRAFTS: due_drafts or Both(),
         },
     )
     identity = IdentityContext(database.system, facts, connections, registry, ids)
@@ -249,7 +260,6 @@ async def open_runtime(
         storage,
     )
     sandbox.receiving, announcer.dispatcher = receiving_context, dispatcher
-    sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
     files = FilesContext(storage, appender, ids, database.system, http, disk.may_accept_new_facts)
     runtime = Runtime(
         settings=settings,
@@ -294,6 +304,8 @@ async def open_runtime(
         poller=Poller(receiving_context) if role != "api" else None,
         imports=ImportingContext(tenancy, storage),
         importer=Importer(tenancy, storage) if role != "api" else None,
+        drafts=drafts,
+        due_drafts=due_drafts,
     )
     await runtime.start()
     return runtime
@@ -375,6 +387,18 @@ def _submitters(tenancy: TenancyContext) -> tuple[MessageKeyDirectory, BackendDi
     keys = MessageKeyDirectory(tenancy.database, tenancy.sealer)
     templates = TemplatesContext(tenancy, TemplateDirectory(tenancy.database))
     return keys, BackendDirectory(tenancy), templates
+
+
+def _drafts(
+    tenancy: TenancyContext,
+    sending: SendingContext,
+    backends: BackendDirectory,
+    templates: TemplatesContext,
+    role: str,
+) -> tuple[DraftsContext, DueDrafts | None]:
+    """What drafts need, and what sends them when they are due."""
+    drafts = DraftsContext(tenancy, sending, backends, partial(render, templates))
+    return drafts, DueDrafts(drafts) if role != "api" else None
 
 
 def _follow(listener: Listener, directories: Mapping[Changed, Directory]) -> None:

@@ -11,6 +11,7 @@ from outrider.core import errors
 from outrider.core.errors import AppError, ErrorKind
 from outrider.identity.errors import LinkCodeExhausted, LinkCodeExpired
 from outrider.messaging.errors import NotCancellable, NotResendable, NotResolvable, RecipientSuppressed
+from outrider.outreach.drafts.errors import DraftConflict
 from outrider.outreach.errors import CompanyInUse, ContactInUse, ImportTaken
 from outrider.surfaces.developer_access import AppIdRequired
 from outrider.templates.errors import RenderError
@@ -117,6 +118,12 @@ ENTRIES: Final = (
     ),
     ErrorEntry(NotResendable, "the message has not failed", "send a new one if you want two"),
     ErrorEntry(NotResolvable, "the message is not held in doubt", "nothing"),
+    ErrorEntry(
+        DraftConflict,
+        "the draft is in a state in which this cannot be done: it is being sent, was sent, or was changed meanwhile; "
+        "`details.state` says which",
+        "look at it again",
+    ),
     ErrorEntry(NotCancellable, "the message is being sent, was sent, or has ended", "nothing"),
     ErrorEntry(LinkCodeExpired, "the link code is too old", "ask for a new one"),
     ErrorEntry(LinkCodeExhausted, "the link code was used as often as it may be", "ask for a new one"),

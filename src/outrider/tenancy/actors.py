@@ -33,6 +33,8 @@ class ActorKind(StrEnum):
 
     API_KEY = "api_key"
     MEMBER = "member"
+    SYSTEM = "system"
+    """None of them: the server itself, at work that somebody approved."""
 
 
 class Author(Protocol):
@@ -76,7 +78,7 @@ class Counted(Protocol):
 class Actor:
     """An API key, or a member, at work in an application; `tier` is its organisation's rate limit.
 
-    `key_id` names the credentials: the key's id, or the member's.
+    `key_id` names the credentials: the key's id, or the member's, or of the server itself whatever it works on.
     """
 
     organisation_id: UUID
@@ -95,6 +97,8 @@ class Actor:
     @property
     def told_as(self) -> Mapping[str, object]:
         """The `by` of an event."""
+        if self.kind is ActorKind.SYSTEM:
+            return {"type": self.kind.value}
         return {"type": self.kind.value, "id": str(self.key_id)}
 
     @property

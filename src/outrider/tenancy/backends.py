@@ -144,6 +144,7 @@ class BackendDirectory:
                 key_id=actor.key_id,
                 scopes=frozenset({Scope.ALL.value}),
                 environment=actor.environment,
+                kind=actor.kind,
             )
             await self._create(owner, channel, backend)
         self._making.pop((actor.application_id, backend.id), None)

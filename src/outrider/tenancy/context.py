@@ -40,6 +40,8 @@ class Changed(StrEnum):
     """Of the application whose id it is told with."""
     TEMPLATES = "templates"
     """And locals, of the application or organisation whose id it is told with."""
+    DRAFTS = "drafts"
+    """Something is due to be sent in the organisation whose id it is told with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,8 @@ async def test_every_field_of_every_list_answers(server: Server, owner: Administ
         "company": world.company,
         "contactList": world.contact_list,
         "contactImport": world.contact_import,
+        "draft": world.draft,
+        "previewDraft": world.draft,
     }
     for name, field in fields_of("Query").items():
         wanted = next((one for one in ("id", "applicationId") if one in field.args), None)

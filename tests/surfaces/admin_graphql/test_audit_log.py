@@ -36,7 +36,8 @@ async def test_every_mutation_leaves_one_entry(server: Server, owner: Administra
 
     await owner.data(document("Mutation", name, given), **given)
 
-    after = await entries(reader)
+    # an approved draft is tried to be sent, which the server says for itself
+    after = [one for one in await entries(reader) if one["by"]["type"] != "system"]
     assert [one["id"] for one in after[1:]] == [one["id"] for one in before]
     newest = after[0]
     assert newest["eventType"].startswith("system.")

@@ -7,6 +7,7 @@ from graphql import get_named_type
 
 from tests.administrators import Administrator, new_administrator
 from tests.clients import Server
+from tests.outreach.written import new_contact
 from tests.surfaces.admin_graphql.world import ARGUMENTS, MISSING, World, document, fields_of, new_world
 
 _KINDS = {
@@ -29,6 +30,14 @@ _KINDS = {
     "revokeInvitation": "invitation",
     "updateTemplate": "template",
     "deleteTemplate": "template",
+    "contactId": "contact",
+    "updateDraft": "draft",
+    "submitDraft": "draft",
+    "approveDraft": "draft",
+    "approveDrafts": "draft",
+    "scheduleDraft": "draft",
+    "cancelDraft": "draft",
+    "discardDraft": "draft",
     "removeSuppression": "suppression",
     "companyId": "company",
     "listId": "contact_list",
@@ -86,6 +95,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "invitation",
         "template",
         "application",
+        "draft",
         "suppression",
         *("contact", "company", "contact_list", "contact_import", "file"),
     ],
@@ -104,7 +114,7 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
     log = await foreign.owner.data("{ auditLog(first: 1) { edges { node { eventType payload } } } }")
 
     # what the world was made with
-    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.member.created"
+    assert log["auditLog"]["edges"][0]["node"]["eventType"] == "system.draft.submitted"
 
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
@@ -113,7 +123,8 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id }
       contacts { edges { node { id } } } companies { edges { node { id } } }
-      contactLists(includeArchived: true) { edges { node { id } } } contactImports { edges { node { id } } } }"""
+      contactLists(includeArchived: true) { edges { node { id } } } contactImports { edges { node { id } } }
+      drafts { edges { node { id contactId listId history { payload } engagement { eventId } } } } }"""
     listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
     seen = str(await world.owner.data(query)) + str(await world.owner.data(listed, id=world.application))
@@ -130,6 +141,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
           template(id: $id) { id } templateVersions(id: $id) { version } previewTemplate(id: $id) { text } }""",
         id=foreign.template,
     ) == {"template": None, "templateVersions": [], "previewTemplate": None}
+    assert await world.owner.data(
+        "query($id: UUID!) { draft(id: $id) { id } previewDraft(id: $id) { text } }", id=foreign.draft
+    ) == {"draft": None, "previewDraft": None}
     assert await world.owner.data(listed, id=foreign.application) == {"suppressions": None}
     for name, one in (
         ("contact", foreign.contact),
@@ -142,8 +156,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
         }
 
 
-async def test_the_hidden_application_is_none(owner: Administrator) -> None:
+async def test_the_hidden_application_is_none(server: Server, owner: Administrator) -> None:
     hidden = str(owner.tenant.hidden_application_id)
+    contact = await new_contact(server.runtime.database.system, owner.tenant.organisation_id)
 
     assert hidden not in str(await owner.data("{ applications { id } }"))
     for name, argument in _WITH_IDS:
@@ -155,6 +170,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "scopes": ["*"],
                 "identifier": "x",
                 "locals": {},
+                "contactId": str(contact),
+                "template": "x",
                 "address": "ada@lighthouse.example",
                 "id": MISSING,
                 "format": "CSV",

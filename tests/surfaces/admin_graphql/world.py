@@ -15,6 +15,7 @@ from outrider.surfaces.admin_graphql.schema import SCHEMA
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, Administrator, add_member
 from tests.clients import Server
+from tests.outreach.written import new_contact
 from tests.tenants import actor_of
 
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -35,6 +36,9 @@ class World:
     invitation: str
     invitation_token: str
     template: str
+    draft: str
+    submitted_draft: str
+    spare_draft: str
     suppression: str
     contact: str
     company: str
@@ -56,6 +60,7 @@ class World:
             "member",
             "invitation",
             "template",
+            "draft",
             "suppression",
             "contact",
             "company",
@@ -108,6 +113,12 @@ async def new_world(server: Server, owner: Administrator) -> World:
     )
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
+    pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
+    contact = UUID(made["contact"]["id"])
+    for _ in range(2):
+        await new_contact(pool, organisation_id, list_id=UUID(made["list"]["id"]))
+    submitted, draft, spare = [await _draft(owner, contact) for _ in range(3)]
+    await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { id } }", id=submitted)
     return World(
         owner=owner,
         application=application_id,
@@ -120,6 +131,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation=made["invitation"]["invitation"]["id"],
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
+        draft=draft,
+        submitted_draft=submitted,
+        spare_draft=spare,
         suppression=made["suppression"]["id"],
         contact=made["contact"]["id"],
         company=made["company"]["id"],
@@ -128,6 +142,14 @@ async def new_world(server: Server, owner: Administrator) -> World:
         contact_import=str(begun.id),
         file=str(file.id),
     )
+
+
+async def _draft(owner: Administrator, contact: UUID) -> str:
+    created = await owner.data(
+        """mutation($c: UUID!) { createDraft(contactId: $c, subject: "Hello", bodyText: "x") { id } }""",
+        c=str(contact),
+    )
+    return str(created["createDraft"]["id"])
 
 
 ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
@@ -184,6 +206,21 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updateTemplate": lambda world: {"id": world.template, "textBody": "Good day {{name}}"},
     "deleteTemplate": lambda world: {"id": world.template},
+    "createDraft": lambda world: {
+        "contactId": world.contact,
+        "listId": world.contact_list,
+        "applicationId": world.application,
+        "subject": "Hello",
+        "bodyText": "x",
+    },
+    "createDrafts": lambda world: {"listId": world.contact_list, "subject": "Hello", "bodyText": "x"},
+    "updateDraft": lambda world: {"id": world.draft, "bodyText": "y"},
+    "submitDraft": lambda world: {"id": world.draft},
+    "scheduleDraft": lambda world: {"id": world.draft, "scheduledAt": "2999-01-01T00:00:00Z"},
+    "cancelDraft": lambda world: {"id": world.submitted_draft},
+    "discardDraft": lambda world: {"id": world.spare_draft},
+    "approveDraft": lambda world: {"id": world.submitted_draft},
+    "approveDrafts": lambda world: {"ids": [world.draft]},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
         "applicationId": world.application,

@@ -8,7 +8,6 @@ from outrider.core.errors import ValidationError
 from outrider.core.html_text import text_of_html
 from outrider.core.storable import storable_text
 from outrider.messaging.submissions.addressing import mailbox_of, refuse_controls
-from outrider.messaging.submissions.values import SubmitRequest
 from outrider.platforms.base import Capability, Channel, Manifest
 from outrider.templates.values import Rendering
 
@@ -25,11 +24,11 @@ class Bodies:
     subject: str | None
 
 
-async def checked_bodies(request: SubmitRequest, rendering: Rendering, manifest: Manifest | None) -> Bodies:
+async def checked_bodies(channel: Channel, rendering: Rendering, manifest: Manifest | None) -> Bodies:
     """Check what was rendered or given ready; without a manifest nobody has to send it."""
-    is_mail = request.channel is Channel.EMAIL
+    is_mail = channel is Channel.EMAIL
     if rendering.html and not is_mail:
-        raise ValidationError(f"{request.channel.value} has no HTML; give a text.", path="html_body")
+        raise ValidationError(f"{channel.value} has no HTML; give a text.", path="html_body")
     if not rendering.text and not rendering.html:
         raise ValidationError(
             "There is nothing to send: give text_body, html_body or a template.", path="text_body"

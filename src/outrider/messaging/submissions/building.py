@@ -66,7 +66,7 @@ def outbound(
     cargo = cast("OutboundCargo", item.cargo)
     events = item.events
     if rendered_at is not None:
-        told = _rendered_payload(rendering, rendered_at)
+        told = rendered_payload(rendering, rendered_at)
         events = (*events, recording.child(plan.ids, item.application_id, RENDERED, told, item.event_id))
     return structs.replace(
         item,
@@ -237,7 +237,8 @@ def _payload(plan: Plan, content: JsonObject, metadata: JsonObject, facts: JsonO
     return {**payload, SUBMISSION: facts}
 
 
-def _rendered_payload(rendering: Rendering, rendered_at: datetime) -> JsonObject:
+def rendered_payload(rendering: Rendering, rendered_at: datetime) -> JsonObject:
+    """What `message.rendered` tells: when, and with which version of which template."""
     told: JsonObject = {"status": "rendered", "rendered_at": told_time(rendered_at)}
     if rendering.template is not None:
         told["template"] = {

@@ -108,7 +108,9 @@ async def _item(context: SubmittingContext, plan: building.Plan, route: _Route |
     except RenderError as problem:
         return building.unrenderable(plan, problem)
     rendered_at = context.now() if _is_rendered(request) else None
-    bodies = await checked_bodies(request, rendering, None if route is None else route.adapter.manifest)
+    bodies = await checked_bodies(
+        request.channel, rendering, None if route is None else route.adapter.manifest
+    )
     if route is None:
         return building.rendered_only(plan, bodies, rendering, rendered_at)
     files = await stored_attachments(context.files, route.adapter.manifest, request)

@@ -27,8 +27,8 @@ _WORDS: Final[Mapping[str, str]] = {
 class Engagement:
     """One thing that came of a draft: sent, delivered, opened, clicked, replied, bounced, complained, unsubscribed.
 
-    `failed` is a message that could not be sent at all. `detail` is what was clicked, why it bounced, how the
-    answer begins.
+    `failed` is a message that could not be sent at all. `detail` is what was clicked, why it bounced, how the answer
+    begins.
     """
 
     type: str

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from outrider.core.errors import Unauthorized
 from outrider.messaging.administering_suppressions import AdministeringSuppressions
+from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.imports import ImportingContext
 from outrider.platforms.base import JsonObject
 from outrider.templates import managing as managing_templates
@@ -44,6 +45,7 @@ class Administration:
     access: AccessContext
     checking: CheckingContext
     templates: TemplatesContext
+    drafts: DraftsContext
     suppressions: AdministeringSuppressions
     imports: ImportingContext
 

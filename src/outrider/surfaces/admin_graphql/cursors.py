@@ -9,6 +9,7 @@ from outrider.core.errors import ValidationError
 
 AUDIT_LOG: Final = b"A1"
 SUPPRESSIONS: Final = b"S1"
+DRAFTS: Final = b"D1"
 
 
 def written_cursor(kind: bytes, entry_id: UUID) -> str:

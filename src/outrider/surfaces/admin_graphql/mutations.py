@@ -10,8 +10,8 @@ from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
 from outrider.surfaces.admin_graphql import contact_mutations
 from outrider.surfaces.admin_graphql.calling import Arguments, Call
+from outrider.surfaces.admin_graphql.draft_mutations import DRAFT_MUTATIONS
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
-from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
@@ -326,6 +326,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createTemplate": Mutation(create_template, Permission.TEMPLATES),
     "updateTemplate": Mutation(update_template, Permission.TEMPLATES),
     "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
+    **{name: Mutation(run, Permission.OUTREACH) for name, run in DRAFT_MUTATIONS.items()},
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
     "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),

@@ -9,10 +9,12 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
+from outrider.outreach.drafts.values import DraftEvent
 from outrider.platforms.config import MASK
 from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
 from outrider.surfaces.admin_graphql.contact_reading import CONTACT_RESOLVERS
 from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, read_cursor, written_cursor
+from outrider.surfaces.admin_graphql.draft_reading import DRAFT_RESOLVERS
 from outrider.surfaces.admin_graphql.suppressing import SUPPRESSION_RESOLVERS
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
@@ -161,7 +163,7 @@ def _filters(given: Arguments) -> AuditFilters:
     )
 
 
-async def _author(source: AuditEvent, call: Call, _arguments: Arguments) -> _Author:
+async def _author(source: AuditEvent | DraftEvent, call: Call, _arguments: Arguments) -> _Author:
     name = (await call.names()).get(source.author_id) if source.author_id is not None else None
     return _Author(source.author_type, source.author_id, name)
 
@@ -257,6 +259,8 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "AuditLogEdge.node": lambda source, _call, _arguments: source,
     "AuditLogEdge.cursor": lambda source, _call, _arguments: _cursor(source),
     "AuditEvent.by": _author,
+    "DraftEvent.by": _author,
+    **DRAFT_RESOLVERS,
     **{
         f"PageInfo.{name}": _member_of_mapping(name)
         for name in ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor")
