@@ -15,6 +15,16 @@ SELECT_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3"
 LOCK_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3 for update"
 SELECT_SUBSCRIPTIONS = f"{_SUBSCRIPTION} order by id desc limit $3"
 SELECT_SUBSCRIPTIONS_BEFORE = f"{_SUBSCRIPTION} and id < $4 order by id desc limit $3"
+# Of all applications; what stands in the hidden one is shown as the whole organisation's.
+_ADMINISTERED = """select s.id, case when a.kind = 'application' then s.application_id end as application_id, s.name,
+  s.target_url, s.patterns, s.family, s.status, s.status_reason, s.failing_since, s.created_at
+from subscriptions s join applications a on a.organisation_id = s.organisation_id and a.id = s.application_id
+where s.organisation_id = $1 and s.status <> 'deleted'"""
+SELECT_ADMINISTERED = f"{_ADMINISTERED} and s.id = $2"
+SELECT_ALL_SUBSCRIPTIONS = f"{_ADMINISTERED} order by s.id"
+COUNT_SUBSCRIPTIONS = """
+select count(*) from subscriptions where organisation_id = $1 and application_id = $2 and status <> 'deleted'
+"""
 RENAME_SUBSCRIPTION = "update subscriptions set name = $3 where organisation_id = $1 and id = $2"
 REDIRECT_SUBSCRIPTION = """
 update subscriptions set target_url = $3, failing_since = null where organisation_id = $1 and id = $2
@@ -55,6 +65,22 @@ class SubscriptionViewRow:
     """A subscription that was not deleted, without its secrets."""
 
     id: UUID
+    name: str
+    target_url: str
+    patterns: Sequence[str]
+    family: str
+    status: str
+    status_reason: str | None
+    failing_since: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdministeredRow:
+    """A subscription of any application, or of none: the whole organisation's."""
+
+    id: UUID
+    application_id: UUID | None
     name: str
     target_url: str
     patterns: Sequence[str]
@@ -117,6 +143,25 @@ async def select_subscriptions(
             SELECT_SUBSCRIPTIONS_BEFORE, organisation_id, application_id, limit, before
         )
     return [SubscriptionViewRow(**row) for row in rows]
+
+
+async def select_administered(
+    connection: Connection, organisation_id: UUID, subscription_id: UUID
+) -> AdministeredRow | None:
+    """Find a subscription of an organisation, wherever it stands."""
+    row = await connection.fetchrow(SELECT_ADMINISTERED, organisation_id, subscription_id)
+    return AdministeredRow(**row) if row else None
+
+
+async def select_all_subscriptions(connection: Connection, organisation_id: UUID) -> list[AdministeredRow]:
+    """Every subscription of an organisation, the oldest first."""
+    return [
+        AdministeredRow(**row) for row in await connection.fetch(SELECT_ALL_SUBSCRIPTIONS, organisation_id)
+    ]
+
+
+async def count_subscriptions(connection: Connection, organisation_id: UUID, application_id: UUID) -> int:
+    return await connection.fetchval(COUNT_SUBSCRIPTIONS, organisation_id, application_id)
 
 
 async def rename_subscription(

@@ -28,6 +28,8 @@ from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.values import Member
 from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
+from outrider.webhooks import administering as administering_webhooks
+from outrider.webhooks.administering import AdministeredSubscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,10 @@ class Call:
     async def accounts(self) -> Sequence[AccountView]:
         """All accounts."""
         return await self._once("accounts", managing_accounts.list_accounts)
+
+    async def subscriptions(self) -> Sequence[AdministeredSubscription]:
+        """The webhook subscriptions of all applications and of the organisation."""
+        return await self._once("subscriptions", administering_webhooks.list_subscriptions)
 
     async def templates(self) -> Sequence[Template]:
         """The templates of all applications."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
+from outrider.surfaces.admin_graphql import webhook_mutations
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.template_mutations import (
@@ -323,6 +324,13 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "createWebhookSubscription": Mutation(webhook_mutations.create_subscription, Permission.SETTINGS),
+    "updateWebhookSubscription": Mutation(webhook_mutations.update_subscription, Permission.SETTINGS),
+    "pauseWebhookSubscription": Mutation(webhook_mutations.pause_subscription, Permission.SETTINGS),
+    "resumeWebhookSubscription": Mutation(webhook_mutations.resume_subscription, Permission.SETTINGS),
+    "deleteWebhookSubscription": Mutation(webhook_mutations.delete_subscription, Permission.SETTINGS),
+    "rotateWebhookSubscriptionSecret": Mutation(webhook_mutations.rotate_secret, Permission.SETTINGS),
+    "testWebhookSubscription": Mutation(webhook_mutations.test_subscription, Permission.SETTINGS),
 }
 
 

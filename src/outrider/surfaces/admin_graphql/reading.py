@@ -220,6 +220,7 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "Query.templates": _root(Call.templates),
     "Query.templateVersions": _template_versions,
     "Query.previewTemplate": _preview,
+    "Query.webhookSubscriptions": _root(Call.subscriptions),
     "Query.auditLog": _audit_log,
     "Organisation.auditLog": _audit_log,
     **{
@@ -259,6 +260,7 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     },
     "TemplatePreview.from": lambda source, _call, _arguments: source.sender,
     "Member.status": _upper("status"),
+    "WebhookSubscription.family": _upper("family"),
     "Account.platformName": _upper("channel"),
     "Account.webhookUrl": _account_url,
     "PlatformConnection.platformName": _upper("channel"),
