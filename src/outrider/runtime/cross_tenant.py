@@ -37,7 +37,8 @@ select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join p
 cross join lateral (select to_date(right(c.relname, 7), 'YYYY_MM')::timestamp at time zone 'UTC' as start) m
 cross join lateral (
   select first_id_at(m.start) as first_id, first_id_at(m.start + interval '1 month') as next_id) b
-where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'told_contacts', 'logs') and c.relname ~ '_\\d{4}_\\d{2}$'
+where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'told_contacts', 'logs')
+  and c.relname ~ '_\\d{4}_\\d{2}$'
   and m.start + interval '1 month' < now() - make_interval(days => $1)
   and not exists (select from delivery_queue q where q.event_id >= b.first_id and q.event_id < b.next_id)
   and not exists (select from delivery_queue q where q.id >= b.first_id and q.id < b.next_id)

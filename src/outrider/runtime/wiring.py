@@ -39,6 +39,7 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
+from outrider.outreach.dossiers.researcher import Researcher
 from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer
@@ -105,6 +106,7 @@ class Runtime:
     submitting: SubmittingContext
     receiving: receiving.ReceivingContext
     poller: Poller | None
+    researcher: Researcher | None
     suppressions: SuppressionContext
 
     async def start(self) -> None:
@@ -116,11 +118,15 @@ class Runtime:
         await self.dispatcher.start()
         if self.poller is not None:
             self.poller.start()
+        if self.researcher is not None:
+            self.researcher.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
         if self.poller is not None:
             await self.poller.close()
+        if self.researcher is not None:
+            await self.researcher.close()
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
@@ -272,6 +278,7 @@ async def open_runtime(
         receiving=receiving_context,
         suppressions=SuppressionContext(appender, registry, ids, database.system),
         poller=Poller(receiving_context) if role != "api" else None,
+        researcher=Researcher(tenancy) if role != "api" else None,
     )
     await runtime.start()
     return runtime

@@ -155,9 +155,7 @@ async def _found(
     context: TenancyContext, member: ActingMember, subscription_id: UUID
 ) -> AdministeredSubscription:
     async with settings_transaction(context, member.organisation_id) as connection:
-        row = await queries_managing.select_administered(
-            connection, member.organisation_id, subscription_id
-        )
+        row = await queries_managing.select_administered(connection, member.organisation_id, subscription_id)
     if row is None:
         raise missing_subscription(subscription_id)
     return _view(row)

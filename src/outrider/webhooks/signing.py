@@ -53,9 +53,7 @@ def signature_headers(
     }
 
 
-def outbound_headers(
-    secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes
-) -> dict[str, str]:
+def outbound_headers(secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Sign one delivery to an endpoint of the family outbound."""
     return {
         **_standard_headers(secrets, delivery_id, timestamp, body),

@@ -69,7 +69,9 @@ def facts_of_exchange(exchange: Exchange) -> Iterator[Fact]:
         for end in exchange.all_of(event_type)[:1]:
             yield Fact(f"{word} on {day(end.at)}.", LOG, end.event_id)
     for _, end in exchange.reached("message.failed")[:1]:
-        yield Fact(f"A message failed on {day(end.at)}: {end.detail or 'no reason was told'}", LOG, end.event_id)
+        yield Fact(
+            f"A message failed on {day(end.at)}: {end.detail or 'no reason was told'}", LOG, end.event_id
+        )
     for end in exchange.all_of("message.clicked")[:_MOST_CLICKS]:
         if end.detail:
             yield Fact(f"Clicked {end.detail} on {day(end.at)}.", LOG, end.event_id)
@@ -100,7 +102,9 @@ def channels_of(said: Sequence[Said]) -> str:
 def _counts(exchange: Exchange) -> Iterator[Fact]:
     ours, theirs = exchange.ours, exchange.theirs
     if ours:
-        text = f"We sent {counted(len(ours), 'message')} by {channels_of(ours)}, the last on {day(ours[0].at)}."
+        text = (
+            f"We sent {counted(len(ours), 'message')} by {channels_of(ours)}, the last on {day(ours[0].at)}."
+        )
         yield Fact(text, LOG, ours[0].event_id)
     for event_type, of_one, of_several in _REACHED:
         reached = exchange.reached(event_type)
@@ -114,7 +118,9 @@ def _counts(exchange: Exchange) -> Iterator[Fact]:
         yield Fact(text, LOG, theirs[0].event_id)
     replies = [one for one in theirs if one.is_reply]
     if replies:
-        text = f"{counted(len(replies), 'message')} of theirs answered ours, the last on {day(replies[0].at)}."
+        text = (
+            f"{counted(len(replies), 'message')} of theirs answered ours, the last on {day(replies[0].at)}."
+        )
         yield Fact(text, LOG, replies[0].event_id)
 
 

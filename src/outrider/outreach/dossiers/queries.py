@@ -107,17 +107,18 @@ order by e.id desc
 
 _REQUEST = """
 insert into research_requests (organisation_id, contact_id, level, member_id)
-select c.organisation_id, c.id, $2, $3 from contacts c where c.organisation_id = $1 and {condition}
-on conflict (organisation_id, contact_id) do update set level = excluded.level, member_id = excluded.member_id,
-  due_at = clock_timestamp(), failures = 0
+select c.organisation_id, c.id, $2, $3 from contacts c where c.organisation_id = $1
 """
-REQUEST_CONTACTS = _REQUEST.format(condition="c.id = any ($4::uuid[])")
-REQUEST_LIST = _REQUEST.format(condition="c.list_id = $4")
-REQUEST_ALL = _REQUEST.format(condition="true")
-REQUEST_STALE = _REQUEST.format(
-    condition="""exists (select from dossiers d
-  where d.organisation_id = c.organisation_id and d.contact_id = c.id and d.expires_at <= clock_timestamp())"""
-)
+_ANEW = """
+on conflict (organisation_id, contact_id) do update set level = excluded.level, member_id = excluded.member_id,
+  claim = null, due_at = clock_timestamp(), failures = 0
+"""
+_IS_STALE = """exists (select from dossiers d
+  where d.organisation_id = $1 and d.contact_id = c.id and d.expires_at <= clock_timestamp())"""
+REQUEST_CONTACTS = f"{_REQUEST} and c.id = any ($4::uuid[]) {_ANEW}"
+REQUEST_LIST = f"{_REQUEST} and c.list_id = $4 {_ANEW}"
+REQUEST_ALL = f"{_REQUEST} {_ANEW}"
+REQUEST_STALE = f"{_REQUEST} and {_IS_STALE} {_ANEW}"
 SELECT_MISSING_CONTACTS = """
 select w.id from unnest($2::uuid[]) w(id)
 where not exists (select from contacts c where c.organisation_id = $1 and c.id = w.id)
@@ -125,14 +126,13 @@ where not exists (select from contacts c where c.organisation_id = $1 and c.id =
 SELECT_LIST = "select id from contact_lists where organisation_id = $1 and id = $2"
 COUNT_WAITING = "select count(*) from research_requests where organisation_id = $1"
 
-_CHOOSE = "select c.id from contacts c where c.organisation_id = $1 and c.id > $2 and {condition} order by c.id limit $3"
-CHOOSE_ALL = _CHOOSE.format(condition="true")
-CHOOSE_LIST = _CHOOSE.format(condition="c.list_id = $4")
-CHOOSE_STALE = _CHOOSE.format(
-    condition="""exists (select from dossiers d
-  where d.organisation_id = c.organisation_id and d.contact_id = c.id and d.expires_at <= clock_timestamp())"""
+_CHOOSE = "select c.id from contacts c where c.organisation_id = $1 and c.id > $2"
+CHOOSE_ALL = f"{_CHOOSE} order by c.id limit $3"
+CHOOSE_LIST = f"{_CHOOSE} and c.list_id = $4 order by c.id limit $3"
+CHOOSE_STALE = f"{_CHOOSE} and {_IS_STALE} order by c.id limit $3"
+FIND_BY_ADDRESS = (
+    "select contact_id from contact_addresses where organisation_id = $1 and address = $2 limit 2"
 )
-FIND_BY_ADDRESS = "select contact_id from contact_addresses where organisation_id = $1 and address = $2 limit 2"
 FIND_LIST = "select id from contact_lists where organisation_id = $1 and name = $2 order by id limit 2"
 
 
@@ -214,9 +214,10 @@ async def select_colleagues(
     """Whoever else is of the contact's company: the first of them, and how many."""
     if record.company_id is None:
         return Colleagues((), 0)
-    of = (organisation_id, record.company_id, record.id)
     rows = await connection.fetch(SELECT_COLLEAGUES, organisation_id, record.company_id, record.id, limit)
-    count = len(rows) if len(rows) < limit else await connection.fetchval(COUNT_COLLEAGUES, *of)
+    count = len(rows)
+    if count == limit:
+        count = await connection.fetchval(COUNT_COLLEAGUES, organisation_id, record.company_id, record.id)
     return Colleagues([Colleague(**row) for row in rows], count)
 
 
@@ -230,13 +231,15 @@ async def request_research(
     connection: Connection, organisation_id: UUID, wanted: Requested, level: int, member_id: UUID | None
 ) -> int:
     """Note whom to research; returns how many."""
-    given = (organisation_id, level, member_id)
     if wanted.contact_ids is not None:
-        done = await connection.execute(REQUEST_CONTACTS, organisation_id, level, member_id, wanted.contact_ids)
+        done = await connection.execute(
+            REQUEST_CONTACTS, organisation_id, level, member_id, wanted.contact_ids
+        )
     elif wanted.list_id is not None:
         done = await connection.execute(REQUEST_LIST, organisation_id, level, member_id, wanted.list_id)
     else:
-        done = await connection.execute(REQUEST_STALE if wanted.is_stale else REQUEST_ALL, *given)
+        statement = REQUEST_STALE if wanted.is_stale else REQUEST_ALL
+        done = await connection.execute(statement, organisation_id, level, member_id)
     return int(done.rpartition(" ")[2])
 
 

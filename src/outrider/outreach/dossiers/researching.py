@@ -69,7 +69,9 @@ async def request_research(
             missing = await queries.select_missing_contacts(connection, organisation_id, wanted.contact_ids)
             if missing:
                 raise missing_contact(missing[0])
-        if wanted.list_id is not None and not await queries.is_list(connection, organisation_id, wanted.list_id):
+        if wanted.list_id is not None and not await queries.is_list(
+            connection, organisation_id, wanted.list_id
+        ):
             raise missing_list(wanted.list_id)
         count = await queries.request_research(connection, organisation_id, wanted, level, member.id)
         waiting = await queries.count_waiting(connection, organisation_id)
@@ -140,7 +142,5 @@ async def _find(context: TenancyContext, organisation_id: UUID, contact_id: UUID
     said = None
     if level >= Level.CONVERSATION:
         with faults_as_unavailable():
-            said = await queries.select_said(
-                context.database.reads, organisation_id, record, limit=MOST_SAID
-            )
+            said = await queries.select_said(context.database.reads, organisation_id, record, limit=MOST_SAID)
     return Findings(record, colleagues, said)

@@ -75,7 +75,8 @@ def _conversation(exchange: Exchange, level: int) -> Iterator[str]:
         yield "Nothing was said yet."
         return
     ours, theirs = exchange.ours, exchange.theirs
-    yield f"{counted(len(ours), 'message')} of ours and {counted(len(theirs), 'message')} of theirs, the last on {day(last.at)}."
+    counts = f"{counted(len(ours), 'message')} of ours and {counted(len(theirs), 'message')} of theirs"
+    yield f"{counts}, the last on {day(last.at)}."
     if level < Level.WHOLE:
         return
     yield from _reception(exchange)

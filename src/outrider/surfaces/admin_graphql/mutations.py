@@ -8,7 +8,7 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-from outrider.surfaces.admin_graphql import webhook_mutations
+from outrider.surfaces.admin_graphql import dossier_mutations, webhook_mutations
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.surfaces.admin_graphql.reading import Arguments
 from outrider.surfaces.admin_graphql.template_mutations import (
@@ -324,6 +324,11 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "writeDossier": Mutation(dossier_mutations.write_dossier, Permission.OUTREACH),
+    "deleteDossier": Mutation(dossier_mutations.delete_dossier, Permission.OUTREACH),
+    "setDossierLifetime": Mutation(dossier_mutations.set_dossier_lifetime, Permission.OUTREACH),
+    "researchContact": Mutation(dossier_mutations.research_contact, Permission.OUTREACH),
+    "researchContacts": Mutation(dossier_mutations.research_contacts, Permission.OUTREACH),
     "createWebhookSubscription": Mutation(webhook_mutations.create_subscription, Permission.SETTINGS),
     "updateWebhookSubscription": Mutation(webhook_mutations.update_subscription, Permission.SETTINGS),
     "pauseWebhookSubscription": Mutation(webhook_mutations.pause_subscription, Permission.SETTINGS),

@@ -13,6 +13,7 @@ from graphql import GraphQLResolveInfo
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.config import MASK
+from outrider.surfaces.admin_graphql import dossier_fields
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
@@ -221,6 +222,11 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "Query.templateVersions": _template_versions,
     "Query.previewTemplate": _preview,
     "Query.webhookSubscriptions": _root(Call.subscriptions),
+    "Query.dossier": dossier_fields.dossier,
+    "Query.dossierLifetime": dossier_fields.dossier_lifetime,
+    "Query.researchWaiting": dossier_fields.research_waiting,
+    "Dossier.expired": dossier_fields.is_expired,
+    "Dossier.researched": lambda source, _call, _arguments: source.is_researched,
     "Query.auditLog": _audit_log,
     "Organisation.auditLog": _audit_log,
     **{
