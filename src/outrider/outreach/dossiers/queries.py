@@ -22,17 +22,18 @@ from outrider.outreach.dossiers.values import (
     Said,
 )
 
-_COLUMNS = "contact_id, level, summary, facts::text as facts, researched_at, expires_at, is_researched"
-SELECT_DOSSIER = f"select {_COLUMNS} from dossiers where organisation_id = $1 and contact_id = $2"
-LOCK_DOSSIER = f"{SELECT_DOSSIER} for update"
+SELECT_DOSSIER = """
+select contact_id, level, summary, facts::text as facts, researched_at, expires_at, is_researched
+from dossiers where organisation_id = $1 and contact_id = $2
+"""
 DELETE_DOSSIER = "delete from dossiers where organisation_id = $1 and contact_id = $2 returning contact_id"
-PUT_DOSSIER = f"""
+PUT_DOSSIER = """
 insert into dossiers (organisation_id, contact_id, level, summary, facts, researched_at, expires_at, is_researched)
 values ($1, $2, $3, $4, $5::text::json, $6, $6 + make_interval(days => $8), $7)
 on conflict (organisation_id, contact_id) do update set level = excluded.level, summary = excluded.summary,
   facts = excluded.facts, researched_at = excluded.researched_at, expires_at = excluded.expires_at,
   is_researched = excluded.is_researched
-returning {_COLUMNS}
+returning contact_id, level, summary, facts::text as facts, researched_at, expires_at, is_researched
 """
 SELECT_DAYS = "select dossier_days from outreach_settings where organisation_id = $1"
 SHARE_DAYS = f"{SELECT_DAYS} for share"
@@ -145,11 +146,8 @@ class Requested:
     is_stale: bool = False
 
 
-async def select_dossier(
-    connection: Connection, organisation_id: UUID, contact_id: UUID, *, is_locked: bool = False
-) -> Dossier | None:
-    statement = LOCK_DOSSIER if is_locked else SELECT_DOSSIER
-    row = await connection.fetchrow(statement, organisation_id, contact_id)
+async def select_dossier(connection: Connection, organisation_id: UUID, contact_id: UUID) -> Dossier | None:
+    row = await connection.fetchrow(SELECT_DOSSIER, organisation_id, contact_id)
     return _dossier(row) if row else None
 
 
