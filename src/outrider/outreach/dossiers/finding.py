@@ -11,7 +11,7 @@ from outrider.tenancy.context import TenancyContext, settings_transaction
 
 async def find_contact(context: TenancyContext, organisation_id: UUID, who: str) -> UUID:
     """Find a contact by its id or by one of its addresses."""
-    contact_id = parse_id(who)
+    contact_id = _id_in(who)
     if contact_id is not None:
         return contact_id
     async with settings_transaction(context, organisation_id) as connection:
@@ -25,7 +25,7 @@ async def find_contact(context: TenancyContext, organisation_id: UUID, who: str)
 
 async def find_list(context: TenancyContext, organisation_id: UUID, named: str) -> UUID:
     """Find a list by its id or its name."""
-    list_id = parse_id(named)
+    list_id = _id_in(named)
     async with settings_transaction(context, organisation_id) as connection:
         if list_id is not None:
             if not await queries.is_list(connection, organisation_id, list_id):
@@ -37,3 +37,10 @@ async def find_list(context: TenancyContext, organisation_id: UUID, named: str) 
     if len(found) > 1:
         raise ValidationError(f"Several lists are called {named!r}: name one by its id.")
     return found[0]
+
+
+def _id_in(text: str) -> UUID | None:
+    try:
+        return parse_id(text)
+    except ValidationError:
+        return None
