@@ -29,7 +29,9 @@ async def new_company(tenancy: TenancyContext, organisation_id: UUID, name: str,
     return company_id
 
 
-async def new_list(tenancy: TenancyContext, organisation_id: UUID, name: str, goal: str | None = None) -> UUID:
+async def new_list(
+    tenancy: TenancyContext, organisation_id: UUID, name: str, goal: str | None = None
+) -> UUID:
     """A list."""
     list_id = tenancy.ids.new()
     await tenancy.database.system.execute(_LIST, organisation_id, list_id, name, goal)

@@ -45,6 +45,18 @@ MAY: Mapping[str, set[str]] = {
     "deleteTemplate": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
+    "writeDossier": MAKERS,
+    "deleteDossier": MAKERS,
+    "setDossierLifetime": MAKERS,
+    "researchContact": MAKERS,
+    "researchContacts": MAKERS,
+    "createWebhookSubscription": MAKERS,
+    "updateWebhookSubscription": MAKERS,
+    "pauseWebhookSubscription": MAKERS,
+    "resumeWebhookSubscription": MAKERS,
+    "deleteWebhookSubscription": MAKERS,
+    "testWebhookSubscription": MAKERS,
+    "rotateWebhookSubscriptionSecret": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -58,6 +70,9 @@ NOBODYS = World(
     invitation=MISSING,
     invitation_token="otr_invite_none",
     template=MISSING,
+    contact=MISSING,
+    contact_list=MISSING,
+    subscription=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -65,6 +80,7 @@ READS = {
     "templateVersions": {"id": MISSING},
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
+    "dossier": {"contactId": MISSING},
 }
 
 

@@ -13,6 +13,9 @@ _KINDS = {
     "applicationId": "application",
     "accountId": "account",
     "applicationIds": "application",
+    "contactId": "contact",
+    "contactIds": "contact",
+    "listId": "contact_list",
     "updateMember": "member",
     "removeMember": "member",
     "updateApplication": "application",
@@ -28,6 +31,12 @@ _KINDS = {
     "revokeInvitation": "invitation",
     "updateTemplate": "template",
     "deleteTemplate": "template",
+    "updateWebhookSubscription": "subscription",
+    "pauseWebhookSubscription": "subscription",
+    "resumeWebhookSubscription": "subscription",
+    "deleteWebhookSubscription": "subscription",
+    "testWebhookSubscription": "subscription",
+    "rotateWebhookSubscriptionSecret": "subscription",
 }
 _WITH_IDS = [
     (name, argument)
@@ -62,7 +71,19 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
 
 @pytest.mark.parametrize(
     "kind",
-    ["api_key", "message_key", "account", "connection", "member", "invitation", "template", "application"],
+    [
+        "api_key",
+        "message_key",
+        "account",
+        "connection",
+        "member",
+        "invitation",
+        "template",
+        "application",
+        "contact",
+        "contact_list",
+        "subscription",
+    ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
     world, _ = worlds
@@ -83,14 +104,15 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
-    query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
+    query = """query($contact: UUID!) { organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
-      invitations { id } connections { id } templates { id } me { id } }"""
+      invitations { id } connections { id } templates { id } me { id } webhookSubscriptions { id }
+      dossier(contactId: $contact) { contactId } }"""
 
-    seen = str(await world.owner.data(query))
+    seen = str(await world.owner.data(query, contact=world.contact))
 
     for kind, one in world.ids.items():
-        assert one in seen, kind
+        assert one in seen or kind == "contact_list", kind
     assert not [one for one in foreign.ids.values() if one in seen]
     assert await world.owner.data(
         "query($id: UUID!) { application(id: $id) { id } }", id=foreign.application
@@ -115,6 +137,7 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "scopes": ["*"],
                 "identifier": "x",
                 "locals": {},
+                "targetUrl": "https://hooks.example.com/",
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

@@ -11,6 +11,7 @@ from outrider.surfaces.admin_graphql.schema import SCHEMA
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, Administrator, add_member
 from tests.clients import Server
+from tests.outreach.contacts import new_contact, new_list
 
 MISSING = "00000000-0000-7000-8000-000000000000"
 
@@ -29,6 +30,9 @@ class World:
     invitation: str
     invitation_token: str
     template: str
+    contact: str
+    contact_list: str
+    subscription: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -42,6 +46,9 @@ class World:
             "member",
             "invitation",
             "template",
+            "contact",
+            "contact_list",
+            "subscription",
         )
         return {kind: getattr(self, kind) for kind in kinds}
 
@@ -64,6 +71,15 @@ async def new_world(server: Server, owner: Administrator) -> World:
         # whoever accepts needs an address that no other test has
         guest=f"guest-{uuid4().hex}@lighthouse.example",
     )
+    tenancy, organisation_id = server.runtime.tenancy, owner.tenant.organisation_id
+    contact_list = await new_list(tenancy, organisation_id, "World")
+    contact = await new_contact(tenancy, organisation_id, "Ann", "ann@example.com", list_id=contact_list)
+    watched = await owner.data(
+        """mutation($c: UUID!) { researchContact(contactId: $c, level: 1) { level }
+          createWebhookSubscription(name: "world", targetUrl: "https://hooks.example.com/", eventPatterns: ["never"]) {
+            subscription { id } } }""",
+        c=str(contact),
+    )
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
     return World(
@@ -77,6 +93,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation=made["invitation"]["invitation"]["id"],
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
+        contact=str(contact),
+        contact_list=str(contact_list),
+        subscription=watched["createWebhookSubscription"]["subscription"]["id"],
     )
 
 
@@ -128,6 +147,31 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updateTemplate": lambda world: {"id": world.template, "textBody": "Good day {{name}}"},
     "deleteTemplate": lambda world: {"id": world.template},
+    "writeDossier": lambda world: {
+        "contactId": world.contact,
+        "level": 2,
+        "summary": "Likes lighthouses.",
+        "facts": [{"text": "Owns one.", "source": "https://example.com"}],
+        "researchedAt": "2026-01-01T00:00:00Z",
+    },
+    "deleteDossier": lambda world: {"contactId": world.contact},
+    "setDossierLifetime": lambda world: {"days": 7},
+    "researchContact": lambda world: {"contactId": world.contact, "level": 4},
+    "researchContacts": lambda world: {"contactIds": [world.contact], "stale": False, "level": 1},
+    "createWebhookSubscription": lambda world: {
+        "applicationId": world.application,
+        "name": "hooks",
+        "targetUrl": "https://hooks.example.com/in",
+        "eventPatterns": ["message.*"],
+        "secret": "a-secret-that-has-at-least-32-characters",
+        "family": "OUTERACT",
+    },
+    "updateWebhookSubscription": lambda world: {"id": world.subscription, "eventPatterns": ["seldom"]},
+    "pauseWebhookSubscription": lambda world: {"id": world.subscription},
+    "resumeWebhookSubscription": lambda world: {"id": world.subscription},
+    "rotateWebhookSubscriptionSecret": lambda world: {"id": world.subscription},
+    "testWebhookSubscription": lambda world: {"id": world.subscription},
+    "deleteWebhookSubscription": lambda world: {"id": world.subscription},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
         "applicationId": world.application,

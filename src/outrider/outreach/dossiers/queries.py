@@ -116,10 +116,6 @@ on conflict (organisation_id, contact_id) do update set level = excluded.level, 
 """
 _IS_STALE = """exists (select from dossiers d
   where d.organisation_id = $1 and d.contact_id = c.id and d.expires_at <= clock_timestamp())"""
-REQUEST_CONTACTS = f"{_REQUEST} and c.id = any ($4::uuid[]) {_ANEW}"
-REQUEST_LIST = f"{_REQUEST} and c.list_id = $4 {_ANEW}"
-REQUEST_ALL = f"{_REQUEST} {_ANEW}"
-REQUEST_STALE = f"{_REQUEST} and {_IS_STALE} {_ANEW}"
 SELECT_MISSING_CONTACTS = """
 select w.id from unnest($2::uuid[]) w(id)
 where not exists (select from contacts c where c.organisation_id = $1 and c.id = w.id)
@@ -128,9 +124,6 @@ SELECT_LIST = "select id from contact_lists where organisation_id = $1 and id = 
 COUNT_WAITING = "select count(*) from research_requests where organisation_id = $1"
 
 _CHOOSE = "select c.id from contacts c where c.organisation_id = $1 and c.id > $2"
-CHOOSE_ALL = f"{_CHOOSE} order by c.id limit $3"
-CHOOSE_LIST = f"{_CHOOSE} and c.list_id = $4 order by c.id limit $3"
-CHOOSE_STALE = f"{_CHOOSE} and {_IS_STALE} order by c.id limit $3"
 FIND_BY_ADDRESS = (
     "select contact_id from contact_addresses where organisation_id = $1 and address = $2 limit 2"
 )
@@ -139,7 +132,7 @@ FIND_LIST = "select id from contact_lists where organisation_id = $1 and name = 
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """Whom to research, as an organisation asks for it; one of the two, or all that are stale, or all."""
+    """Whom to research: contacts that fit everything which is given."""
 
     contact_ids: Sequence[UUID] | None = None
     list_id: UUID | None = None
@@ -229,15 +222,10 @@ async def request_research(
     connection: Connection, organisation_id: UUID, wanted: Requested, level: int, member_id: UUID | None
 ) -> int:
     """Note whom to research; returns how many."""
-    if wanted.contact_ids is not None:
-        done = await connection.execute(
-            REQUEST_CONTACTS, organisation_id, level, member_id, wanted.contact_ids
-        )
-    elif wanted.list_id is not None:
-        done = await connection.execute(REQUEST_LIST, organisation_id, level, member_id, wanted.list_id)
-    else:
-        statement = REQUEST_STALE if wanted.is_stale else REQUEST_ALL
-        done = await connection.execute(statement, organisation_id, level, member_id)
+    conditions, values = _conditions(wanted, first=4)
+    done = await connection.execute(
+        f"{_REQUEST} {conditions} {_ANEW}", organisation_id, level, member_id, *values
+    )
     return int(done.rpartition(" ")[2])
 
 
@@ -261,13 +249,11 @@ async def count_waiting(connection: Connection, organisation_id: UUID) -> int:
 async def choose_contacts(
     connection: Connection, organisation_id: UUID, wanted: Requested, *, after: UUID, limit: int
 ) -> list[UUID]:
-    """The next contacts of a list, or of all, or of those whose dossiers are stale."""
-    if wanted.list_id is not None:
-        rows = await connection.fetch(CHOOSE_LIST, organisation_id, after, limit, wanted.list_id)
-    elif wanted.is_stale:
-        rows = await connection.fetch(CHOOSE_STALE, organisation_id, after, limit)
-    else:
-        rows = await connection.fetch(CHOOSE_ALL, organisation_id, after, limit)
+    """The next contacts that a request is about."""
+    conditions, values = _conditions(wanted, first=4)
+    rows = await connection.fetch(
+        f"{_CHOOSE} {conditions} order by c.id limit $3", organisation_id, after, limit, *values
+    )
     return [row["id"] for row in rows]
 
 
@@ -280,6 +266,20 @@ async def find_by_address(connection: Connection, organisation_id: UUID, address
 async def find_list(connection: Connection, organisation_id: UUID, name: str) -> list[UUID]:
     """Lists of a name; two are as many as are told of."""
     return [row["id"] for row in await connection.fetch(FIND_LIST, organisation_id, name)]
+
+
+def _conditions(wanted: Requested, *, first: int) -> tuple[str, list[object]]:
+    """What a request says, and its values, which are numbered from `first` on."""
+    values: list[object] = []
+    text = f"and {_IS_STALE}" if wanted.is_stale else ""
+    for condition, value in (
+        ("c.id = any (${}::uuid[])", wanted.contact_ids),
+        ("c.list_id = ${}", wanted.list_id),
+    ):
+        if value is not None:
+            text += f" and {condition.format(first + len(values))}"
+            values.append(value)
+    return text, values
 
 
 def _dossier(row: asyncpg.Record) -> Dossier:

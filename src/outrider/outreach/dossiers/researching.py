@@ -58,7 +58,7 @@ async def research_contact(
 async def request_research(
     context: TenancyContext, member: ActingMember, wanted: Requested, level: int
 ) -> Asked:
-    """Have contacts researched in the background: named ones, a list's, those with stale dossiers, or all."""
+    """Have the contacts that fit a request researched in the background."""
     member.require(Permission.OUTREACH)
     checked_level(level)
     organisation_id = member.organisation_id
@@ -109,9 +109,6 @@ async def chosen_contacts(
     context: TenancyContext, organisation_id: UUID, wanted: Requested
 ) -> AsyncGenerator[Sequence[UUID], None]:
     """Give the contacts of a request, page by page."""
-    if wanted.contact_ids is not None:
-        yield wanted.contact_ids
-        return
     after = _BEFORE_ALL
     while True:
         async with settings_transaction(context, organisation_id) as connection:

@@ -39,9 +39,9 @@ async def research_contact(call: Call, given: Arguments) -> object:
 async def research_contacts(call: Call, given: Arguments) -> object:
     """`researchContacts`."""
     contact_ids, list_id = given.get("contactIds"), given.get("listId")
-    is_stale, is_all = given.get("stale") is True, given.get("all") is True
-    if sum((contact_ids is not None, list_id is not None, is_stale, is_all)) != 1:
-        raise ValidationError("Give one of contactIds, listId, stale: true and all: true.", path="contactIds")
+    is_stale = given.get("stale") is True
+    if contact_ids is None and list_id is None and not is_stale and given.get("all") is not True:
+        raise ValidationError("Say whom: contactIds, listId, stale: true, or all: true.", path="contactIds")
     wanted = Requested(contact_ids, list_id, is_stale=is_stale)
     return await researching.request_research(call.tenancy, call.member, wanted, _level(given))
 
