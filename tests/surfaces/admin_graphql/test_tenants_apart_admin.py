@@ -104,7 +104,8 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
-    query = """query($contact: UUID!) { organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
+    query = """query($contact: UUID!) {
+      organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id } webhookSubscriptions { id }
       dossier(contactId: $contact) { contactId } }"""
