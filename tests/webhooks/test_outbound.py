@@ -193,8 +193,9 @@ async def test_an_organisation_hears_of_every_application_and_of_itself(
 
 async def test_another_organisation_hears_nothing(process: Runtime, tenant: Tenant, sink: Sink) -> None:
     other = await new_tenant(process.tenancy)
-    await subscribe(process, other, f"{sink.url}/other")
-    await subscribe(process, tenant, f"{sink.url}/hook")
+    patterns = ("ferry.*", "system.contact.*", "system.list.*")
+    await subscribe(process, other, f"{sink.url}/other", *patterns)
+    await subscribe(process, tenant, f"{sink.url}/hook", *patterns)
     foreign = await new_contact(process.tenancy, other.organisation_id, "Bob", "bob@example.com")
     await do(process, tenant, contact_id=foreign)
     await tell(process, tenant)
@@ -241,7 +242,7 @@ async def test_a_retry_has_the_same_bytes_although_the_contact_is_gone(
     process: Runtime, tenant: Tenant, sink: Sink, database: Database
 ) -> None:
     contact_id = await new_contact(process.tenancy, tenant.organisation_id, "Ada", "ada@example.com")
-    await subscribe(process, tenant, f"{sink.url}/hook")
+    await subscribe(process, tenant, f"{sink.url}/hook", "system.contact.*")
     sink.will_answer("/hook", 500, 503)
     await do(process, tenant, contact_id=contact_id)
     await until(lambda: len(sink.at("/hook")) == 1)
