@@ -29,7 +29,8 @@ from dossiers where organisation_id = $1 and contact_id = $2
 DELETE_DOSSIER = "delete from dossiers where organisation_id = $1 and contact_id = $2 returning contact_id"
 PUT_DOSSIER = """
 insert into dossiers (organisation_id, contact_id, level, summary, facts, researched_at, expires_at, is_researched)
-values ($1, $2, $3, $4, $5::text::json, $6, $6 + make_interval(days => $8), $7)
+values ($1, $2, $3, $4, $5::text::json, $6::timestamptz,
+  $6::timestamptz + make_interval(days => $8), $7)
 on conflict (organisation_id, contact_id) do update set level = excluded.level, summary = excluded.summary,
   facts = excluded.facts, researched_at = excluded.researched_at, expires_at = excluded.expires_at,
   is_researched = excluded.is_researched
@@ -108,7 +109,7 @@ order by e.id desc
 
 _REQUEST = """
 insert into research_requests (organisation_id, contact_id, level, member_id)
-select c.organisation_id, c.id, $2, $3 from contacts c where c.organisation_id = $1
+select c.organisation_id, c.id, $2::smallint, $3::uuid from contacts c where c.organisation_id = $1
 """
 _ANEW = """
 on conflict (organisation_id, contact_id) do update set level = excluded.level, member_id = excluded.member_id,
