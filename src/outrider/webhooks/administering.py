@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import ValidationError
 from outrider.tenancy.actors import Actor
 from outrider.tenancy.context import TenancyContext, settings_transaction
 from outrider.tenancy.members.acting import ActingMember, actor_in
 from outrider.tenancy.members.roles import Permission
-from outrider.webhooks import managing, queries_managing, subscriptions
+from outrider.webhooks import deliveries, managing, queries_managing, subscriptions
+from outrider.webhooks.deliveries import AttemptView, DeliveryView, shown_delivery
 from outrider.webhooks.managing import SentTest, SubscriptionChanges
 from outrider.webhooks.patterns import OUTBOUND
 from outrider.webhooks.queries_managing import AdministeredRow
@@ -23,6 +25,8 @@ from outrider.webhooks.subscriptions import NewSubscription, missing_subscriptio
 
 MOST_OF_ORGANISATION: Final = 100
 """Subscriptions of a whole organisation: each has its patterns in every application."""
+MOST_DELIVERIES: Final = 50
+_BEYOND: Final = UUID(int=(1 << 128) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,14 @@ class AdministeredSubscription:
     status_reason: str | None
     failing_since: datetime | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdministeredDelivery:
+    """A delivery to a subscription; `application_id` is None for an event of the organisation's own."""
+
+    application_id: UUID | None
+    delivery: DeliveryView
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +136,43 @@ async def send_test(context: TenancyContext, member: ActingMember, subscription_
     """Send a test event to this subscription alone."""
     actor, _ = await _reached(context, member, subscription_id)
     return await managing.send_test_event(context, actor, subscription_id)
+
+
+async def list_deliveries(
+    context: TenancyContext,
+    member: ActingMember,
+    subscription_id: UUID,
+    *,
+    first: int,
+    before: UUID | None,
+) -> Sequence[AdministeredDelivery]:
+    """List the newest deliveries to a subscription, or those before one of them; none to one that is missing."""
+    member.require(Permission.READ)
+    if not 1 <= first <= MOST_DELIVERIES:
+        raise ValidationError(f"first must be a number from 1 to {MOST_DELIVERIES}.", path="first")
+    with faults_as_unavailable():
+        rows = await queries_managing.select_deliveries_of(
+            context.database.reads,
+            member.organisation_id,
+            subscription_id,
+            before=before or _BEYOND,
+            limit=first,
+        )
+    hidden_id = member.hidden_application_id
+    return [
+        AdministeredDelivery(
+            None if one.application_id == hidden_id else one.application_id, shown_delivery(one.delivery)
+        )
+        for one in rows
+    ]
+
+
+async def list_attempts(
+    context: TenancyContext, member: ActingMember, delivery: AdministeredDelivery
+) -> Sequence[AttemptView]:
+    """List the attempts of a delivery, the first one first."""
+    actor = member.in_application(delivery.application_id or member.hidden_application_id)
+    return await deliveries.list_attempts(context, actor, delivery.delivery.id)
 
 
 async def _whole(context: TenancyContext, member: ActingMember, new: NewSubscription) -> Actor:

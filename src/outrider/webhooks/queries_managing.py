@@ -53,6 +53,29 @@ _WAITING_STATES = {
     "retrying": "q.state <> 'held' and q.attempts > 0",
 }
 _ENDED_STATES = {name: f"d.state = '{name}'" for name in ("succeeded", "failed", "dropped")}
+# Deliveries stand with their events: those of an organisation's endpoint in each of its applications.
+SELECT_DELIVERIES_OF = """
+select * from (
+  select w.* from applications a cross join lateral (
+    select q.application_id, q.id, q.target_id as subscription_id, q.event_id,
+      case when q.state = 'held' then 'held' when q.attempts > 0 then 'retrying' else 'pending' end as state,
+      null::text as reason, q.attempts,
+      case when q.state <> 'held' then coalesce(q.due_at, uuid_extract_timestamp(q.id)) end as due_at,
+      null::timestamptz as finished_at
+    from delivery_queue q
+    where q.application_id = a.id and q.kind = 'webhook' and q.target_id = $2 and q.id < $3
+    order by q.id desc limit $4) w
+  where a.organisation_id = $1
+  union all
+  select e.* from applications a cross join lateral (
+    select d.application_id, d.id, d.target_id as subscription_id, d.event_id, d.state, d.reason, d.attempts,
+      null::timestamptz as due_at, d.finished_at
+    from deliveries d
+    where d.application_id = a.id and d.kind = 'webhook' and d.target_id = $2 and d.id < $3
+    order by d.id desc limit $4) e
+  where a.organisation_id = $1) either
+order by id desc limit $4
+"""
 STATES = (*_WAITING_STATES, *_ENDED_STATES)
 SELECT_ATTEMPTS = """
 select number, result, started_at, duration_ms, status_code, detail, retry_at
@@ -103,6 +126,14 @@ class DeliveryRow:
     attempts: int
     due_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDelivery:
+    """A delivery, and the application whose event it is of."""
+
+    application_id: UUID
+    delivery: DeliveryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +303,15 @@ async def select_deliveries(
 
 def _condition(states: dict[str, str], state: str | None) -> str:
     return "" if state is None else f" and {states[state]}"
+
+
+async def select_deliveries_of(
+    pool: Pool, organisation_id: UUID, subscription_id: UUID, *, before: UUID, limit: int
+) -> list[PlacedDelivery]:
+    """The newest deliveries to a subscription, whichever application's events they are of."""
+    rows = await pool.fetch(SELECT_DELIVERIES_OF, organisation_id, subscription_id, before, limit)
+    placed = [dict(row) for row in rows]
+    return [PlacedDelivery(one.pop("application_id"), DeliveryRow(**one)) for one in placed]
 
 
 async def select_attempts(pool: Pool, application_id: UUID, delivery_id: UUID) -> list[AttemptRow]:

@@ -81,6 +81,7 @@ READS = {
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
     "dossier": {"contactId": MISSING},
+    "webhookDeliveries": {"subscriptionId": MISSING},
 }
 
 

@@ -1,17 +1,23 @@
 """Webhook subscriptions over the administration: of an application, of the whole organisation, and what is refused."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from outrider.webhooks.signing import verify_outbound
 from tests.administrators import Administrator
 from tests.clients import SECRET, Client, Server, listener
-from tests.surfaces.admin_graphql.world import new_world
+from tests.surfaces.admin_graphql.world import MISSING, new_world
 
 FIELDS = "id applicationId name targetUrl eventPatterns family status statusReason failingSince createdAt"
 CREATE = f"""mutation($application: UUID, $url: String!, $patterns: [String!], $secret: String,
     $family: WebhookFamily) {{
   createWebhookSubscription(applicationId: $application, name: "hooks", targetUrl: $url, eventPatterns: $patterns,
       secret: $secret, family: $family) {{ secret subscription {{ {FIELDS} }} }} }}"""
+DELIVERIES = """query($id: UUID!, $first: Int, $before: UUID) {
+  webhookDeliveries(subscriptionId: $id, first: $first, before: $before) {
+    id applicationId eventId state reason finishedAt nextAttemptAt attempts { number result statusCode } } }"""
 LIST = f"{{ webhookSubscriptions {{ {FIELDS} }} }}"
 URL = "https://hooks.example.com/in"
 
@@ -89,6 +95,38 @@ async def test_a_test_event_arrives_signed(owner: Administrator) -> None:
         assert body["id"] == sent["testWebhookSubscription"]["eventId"]
         assert body["eventType"] == "system.webhook.test"
         assert verify_outbound(SECRET, {name.lower(): value for name, value in headers.items()}, raw)
+        delivery = await delivered(owner, subscription["id"])
+        assert (delivery["id"], delivery["eventId"]) == (headers["webhook-id"], body["id"])
+        assert (delivery["applicationId"], delivery["reason"]) == (None, None)
+        (attempt,) = delivery["attempts"]
+        assert (attempt["number"], attempt["result"], attempt["statusCode"]) == (1, "succeeded", 200)
+        assert (await owner.data(DELIVERIES, id=subscription["id"], before=delivery["id"])) == {
+            "webhookDeliveries": []
+        }
+
+
+async def delivered(owner: Administrator, subscription_id: str) -> dict[str, Any]:
+    """The one delivery of a subscription, once it has ended well."""
+    async with asyncio.timeout(10):
+        while True:
+            found = (await owner.data(DELIVERIES, id=subscription_id))["webhookDeliveries"]
+            if found and found[0]["state"] == "succeeded":
+                (delivery,) = found
+                return dict(delivery)
+            await asyncio.sleep(0.05)
+
+
+async def test_deliveries_to_a_foreign_subscription_are_shown_to_nobody_else(
+    server: Server, owner: Administrator, foreigner: Administrator
+) -> None:
+    foreign = await new_world(server, foreigner)
+    tried = "mutation($id: UUID!) { testWebhookSubscription(id: $id) { eventId } }"
+    await foreigner.data(tried, id=foreign.subscription)
+
+    shown = [await one.data(DELIVERIES, id=foreign.subscription) for one in (foreigner, owner)]
+
+    assert [len(one["webhookDeliveries"]) for one in shown] == [1, 0]
+    assert (await owner.refused(DELIVERIES, id=MISSING, first=51))["code"] == "VALIDATION_ERROR"
 
 
 async def test_what_the_developer_api_made_is_shown_and_changed_here(

@@ -13,7 +13,7 @@ from graphql import GraphQLResolveInfo
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.config import MASK
-from outrider.surfaces.admin_graphql import dossier_fields
+from outrider.surfaces.admin_graphql import dossier_fields, webhook_fields
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
@@ -267,6 +267,21 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "TemplatePreview.from": lambda source, _call, _arguments: source.sender,
     "Member.status": _upper("status"),
     "WebhookSubscription.family": _upper("family"),
+    "Query.webhookDeliveries": webhook_fields.webhook_deliveries,
+    "WebhookDelivery.attempts": webhook_fields.attempts,
+    **{
+        f"WebhookDelivery.{name}": webhook_fields.of_delivery(attribute)
+        for name, attribute in (
+            ("id", "id"),
+            ("subscriptionId", "subscription_id"),
+            ("eventId", "event_id"),
+            ("state", "state"),
+            ("reason", "reason"),
+            ("createdAt", "created_at"),
+            ("nextAttemptAt", "due_at"),
+            ("finishedAt", "finished_at"),
+        )
+    },
     "Account.platformName": _upper("channel"),
     "Account.webhookUrl": _account_url,
     "PlatformConnection.platformName": _upper("channel"),
