@@ -55,25 +55,24 @@ _WAITING_STATES = {
 _ENDED_STATES = {name: f"d.state = '{name}'" for name in ("succeeded", "failed", "dropped")}
 # Deliveries stand with their events: those of an organisation's endpoint in each of its applications.
 SELECT_DELIVERIES_OF = """
+with mine as (select a.id as application_id from applications a where a.organisation_id = $1)
 select * from (
-  select w.* from applications a cross join lateral (
+  select w.* from mine m cross join lateral (
     select q.application_id, q.id, q.target_id as subscription_id, q.event_id,
       case when q.state = 'held' then 'held' when q.attempts > 0 then 'retrying' else 'pending' end as state,
       null::text as reason, q.attempts,
       case when q.state <> 'held' then coalesce(q.due_at, uuid_extract_timestamp(q.id)) end as due_at,
       null::timestamptz as finished_at
     from delivery_queue q
-    where q.application_id = a.id and q.kind = 'webhook' and q.target_id = $2 and q.id < $3
+    where q.application_id = m.application_id and q.kind = 'webhook' and q.target_id = $2 and q.id < $3
     order by q.id desc limit $4) w
-  where a.organisation_id = $1
   union all
-  select e.* from applications a cross join lateral (
+  select e.* from mine m cross join lateral (
     select d.application_id, d.id, d.target_id as subscription_id, d.event_id, d.state, d.reason, d.attempts,
       null::timestamptz as due_at, d.finished_at
     from deliveries d
-    where d.application_id = a.id and d.kind = 'webhook' and d.target_id = $2 and d.id < $3
-    order by d.id desc limit $4) e
-  where a.organisation_id = $1) either
+    where d.application_id = m.application_id and d.kind = 'webhook' and d.target_id = $2 and d.id < $3
+    order by d.id desc limit $4) e) either
 order by id desc limit $4
 """
 STATES = (*_WAITING_STATES, *_ENDED_STATES)
