@@ -13,7 +13,7 @@ from uuid import UUID
 from outrider.core.database.faults import faults_as_unavailable
 from outrider.core.errors import ValidationError
 from outrider.tenancy.actors import Actor
-from outrider.tenancy.context import TenancyContext, settings_transaction
+from outrider.tenancy.context import TenancyContext, append_audit, settings_transaction
 from outrider.tenancy.members.acting import ActingMember, actor_in
 from outrider.tenancy.members.roles import Permission
 from outrider.webhooks import deliveries, managing, queries_managing, subscriptions
@@ -26,6 +26,7 @@ from outrider.webhooks.subscriptions import NewSubscription, missing_subscriptio
 MOST_OF_ORGANISATION: Final = 100
 """Subscriptions of a whole organisation: each has its patterns in every application."""
 MOST_DELIVERIES: Final = 50
+TESTED: Final = "system.subscription.tested"
 _BEYOND: Final = UUID(int=(1 << 128) - 1)
 
 
@@ -134,8 +135,14 @@ async def rotate_secret(
 
 async def send_test(context: TenancyContext, member: ActingMember, subscription_id: UUID) -> SentTest:
     """Send a test event to this subscription alone."""
-    actor, _ = await _reached(context, member, subscription_id)
-    return await managing.send_test_event(context, actor, subscription_id)
+    actor, view = await _reached(context, member, subscription_id)
+    sent = await managing.send_test_event(context, actor, subscription_id)
+    if view.application_id is not None:
+        # of the whole organisation's, the test event itself stands in the organisation's log
+        payload = {"subscription_id": subscription_id, "event_id": sent.event_id}
+        async with settings_transaction(context, member.organisation_id) as connection:
+            await append_audit(context, connection, member.organisation_id, TESTED, payload, by=member)
+    return sent
 
 
 async def list_deliveries(

@@ -73,6 +73,7 @@ NOBODYS = World(
     contact=MISSING,
     contact_list=MISSING,
     subscription=MISSING,
+    paused=MISSING,
 )
 READS = {
     "application": {"id": MISSING},

@@ -139,6 +139,16 @@ async def test_what_the_developer_api_made_is_shown_and_changed_here(
     shown = made["createWebhookSubscription"]["subscription"]
     assert (shown["applicationId"], shown["family"]) == (world.application, "OUTERACT")
 
+    tested = await owner.data(
+        "mutation($id: UUID!) { testWebhookSubscription(id: $id) { eventId } }", id=shown["id"]
+    )
+    log = await owner.data("{ auditLog(first: 1) { edges { node { eventType payload } } } }")
+    (entry,) = log["auditLog"]["edges"]
+    assert entry["node"] == {
+        "eventType": "system.subscription.tested",
+        "payload": {"subscription_id": shown["id"], "event_id": tested["testWebhookSubscription"]["eventId"]},
+    }
+
     own = await client.data(
         """mutation($url: String!) { createWebhookSubscription(name: "own", targetUrl: $url,
           eventPatterns: ["message.*"], family: OUTBOUND) { id family } }""",

@@ -33,6 +33,8 @@ class World:
     contact: str
     contact_list: str
     subscription: str
+    paused: str
+    """Another subscription."""
 
     @property
     def ids(self) -> dict[str, str]:
@@ -75,11 +77,16 @@ async def new_world(server: Server, owner: Administrator) -> World:
     contact_list = await new_list(tenancy, organisation_id, "World")
     contact = await new_contact(tenancy, organisation_id, "Ann", "ann@example.com", list_id=contact_list)
     watched = await owner.data(
-        """mutation($c: UUID!) { researchContact(contactId: $c, level: 1) { level }
+        """mutation($c: UUID!, $a: UUID!) { researchContact(contactId: $c, level: 1) { level }
           createWebhookSubscription(name: "world", targetUrl: "https://hooks.example.com/", eventPatterns: ["never"]) {
+            subscription { id } }
+          paused: createWebhookSubscription(applicationId: $a, name: "paused", targetUrl: "https://hooks.example.com/") {
             subscription { id } } }""",
         c=str(contact),
+        a=application_id,
     )
+    paused = watched["paused"]["subscription"]["id"]
+    await owner.data("mutation($id: UUID!) { pauseWebhookSubscription(id: $id) { id } }", id=paused)
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
     return World(
@@ -96,6 +103,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         contact=str(contact),
         contact_list=str(contact_list),
         subscription=watched["createWebhookSubscription"]["subscription"]["id"],
+        paused=paused,
     )
 
 
@@ -168,7 +176,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updateWebhookSubscription": lambda world: {"id": world.subscription, "eventPatterns": ["seldom"]},
     "pauseWebhookSubscription": lambda world: {"id": world.subscription},
-    "resumeWebhookSubscription": lambda world: {"id": world.subscription},
+    "resumeWebhookSubscription": lambda world: {"id": world.paused},
     "rotateWebhookSubscriptionSecret": lambda world: {"id": world.subscription},
     "testWebhookSubscription": lambda world: {"id": world.subscription},
     "deleteWebhookSubscription": lambda world: {"id": world.subscription},
