@@ -80,8 +80,8 @@ async def new_world(server: Server, owner: Administrator) -> World:
         """mutation($c: UUID!, $a: UUID!) { researchContact(contactId: $c, level: 1) { level }
           createWebhookSubscription(name: "world", targetUrl: "https://hooks.example.com/", eventPatterns: ["never"]) {
             subscription { id } }
-          paused: createWebhookSubscription(applicationId: $a, name: "paused", targetUrl: "https://hooks.example.com/") {
-            subscription { id } } }""",
+          paused: createWebhookSubscription(
+            applicationId: $a, name: "paused", targetUrl: "https://hooks.example.com/") { subscription { id } } }""",
         c=str(contact),
         a=application_id,
     )
