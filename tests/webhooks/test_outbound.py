@@ -1,5 +1,6 @@
 """Webhooks in the read API's words: of an application, and of a whole organisation with its own events."""
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -189,6 +190,29 @@ async def test_an_organisation_hears_of_every_application_and_of_itself(
     # the first that it hears of is how it came about
     first = min(bodies.values(), key=lambda body: body["id"])
     assert first["eventType"] == "system.subscription.created"
+
+
+async def test_what_is_made_at_the_same_time_misses_nothing(
+    process: Runtime, tenant: Tenant, database: Database
+) -> None:
+    for number in range(5):
+        await asyncio.gather(
+            subscribe(process, tenant, "http://127.0.0.1:9/", "a", "b"),
+            create_application(process.tenancy, tenant.organisation_id, f"Desk {number}"),
+            subscribe(process, tenant, "http://127.0.0.1:9/", "c"),
+        )
+
+    missed = await database.fetchval(
+        """select count(*) from applications a join subscriptions s on s.organisation_id = a.organisation_id
+             cross join unnest(s.patterns) p(pattern)
+           where a.organisation_id = $1 and not exists (select from subscription_patterns x
+             where x.application_id = a.id and x.subscription_id = s.id and x.pattern = p.pattern)""",
+        tenant.organisation_id,
+    )
+    rows = "select count(*) from subscription_patterns where organisation_id = $1"
+    assert missed == 0
+    # seven applications, the hidden one among them, and fifteen patterns
+    assert await database.fetchval(rows, tenant.organisation_id) == 7 * 15
 
 
 async def test_another_organisation_hears_nothing(process: Runtime, tenant: Tenant, sink: Sink) -> None:
