@@ -165,7 +165,8 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "deleteDossier": lambda world: {"contactId": world.contact},
     "setDossierLifetime": lambda world: {"days": 7},
     "researchContact": lambda world: {"contactId": world.contact, "level": 4},
-    "researchContacts": lambda world: {"contactIds": [world.contact], "stale": False, "level": 1},
+    # nobody's dossier is stale: what the background writes would come at any time
+    "researchContacts": lambda world: {"contactIds": [world.contact], "stale": True, "level": 1},
     "createWebhookSubscription": lambda world: {
         "applicationId": world.application,
         "name": "hooks",
