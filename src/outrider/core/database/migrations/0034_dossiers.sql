@@ -62,6 +62,9 @@ begin
   next_position := nextval('event_position');
   insert into events (application_id, id, position, event_type, payload)
     values (hidden_id, p_event_id, next_position, p_event_type, p_payload::json);
+  if not exists (select from subscription_patterns s where s.application_id = hidden_id) then
+    return next_position;
+  end if;
   wanted := array(select distinct s.subscription_id from subscription_patterns s
     where s.application_id = hidden_id and s.pattern = any (own_patterns(p_event_type)));
   if cardinality(wanted) = 0 then
