@@ -24,6 +24,7 @@ _AT_ONCE: Final = 16
 _AT_ONCE_EACH: Final = 8
 _TURN_SECONDS: Final = 1.0
 _ANSWERED, _ATTACHED = "reply_to", "attachment"
+_COMPLETED_BY: Final = frozenset({_ANSWERED, _ATTACHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Attaching:
     recording: Recording
     append: Callable[[Append], Awaitable[Answer]]
     turns: Turns = field(default_factory=lambda: Turns(_AT_ONCE, _AT_ONCE_EACH))
+
+    @staticmethod
+    def is_whole(cargo: OutboundCargo) -> bool:
+        """Whether a message is nothing but its content, as most are: then nothing has to be attached."""
+        return all(edge.edge_type not in _COMPLETED_BY for edge in cargo.edges)
 
     @asynccontextmanager
     async def attached(

@@ -129,6 +129,8 @@ class MessageHandler:
         expires_at = work.row.expires_at
         if expires_at is not None and expires_at <= self.ids.now():
             return Rejected(FailureCode.EXPIRED, "The message expired before it could be sent.")
+        if self.attaching.is_whole(cargo):
+            return await self._called(work, adapter, outbound, entry)
         async with self.attaching.attached(work.row, cargo, outbound) as whole:
             return whole if isinstance(whole, Deferred) else await self._called(work, adapter, whole, entry)
 
