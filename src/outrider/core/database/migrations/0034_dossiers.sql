@@ -7,10 +7,12 @@ alter table subscriptions add constraint subscriptions_family_check
 
 -- A subscription that stands in the hidden application is the whole organisation's. What it wants has a row for each
 -- of the organisation's applications, so that an append matches it like any other.
-alter table subscription_patterns drop constraint subscription_patterns_application_id_subscription_id_fkey;
-alter table subscription_patterns add constraint subscription_patterns_subscription_fkey
-  foreign key (organisation_id, subscription_id) references subscriptions on delete cascade;
-create index subscription_patterns_subscription on subscription_patterns (organisation_id, subscription_id);
+alter table subscription_patterns
+  drop constraint if exists subscription_patterns_application_id_subscription_id_fkey,
+  drop constraint if exists subscription_patterns_subscription_fkey,
+  add constraint subscription_patterns_subscription_fkey
+    foreign key (organisation_id, subscription_id) references subscriptions on delete cascade;
+create index if not exists subscription_patterns_subscription on subscription_patterns (organisation_id, subscription_id);
 
 -- Of whose events a subscription that stands in an application may be told.
 create function covered_applications(p_organisation_id uuid, p_application_id uuid) returns setof uuid
