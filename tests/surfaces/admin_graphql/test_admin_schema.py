@@ -71,9 +71,15 @@ async def test_every_field_of_every_list_answers(server: Server, owner: Administ
         id=world.connection,
         subscription=world.subscription,
     )
-    ids = {"application": world.application, "contactId": world.contact, "subscriptionId": world.subscription}
+    ids = {
+        "application": world.application,
+        "suppressions": world.application,
+        "contactId": world.contact,
+        "subscriptionId": world.subscription,
+    }
     for name, field in fields_of("Query").items():
-        key = next((one for one in ("id", "contactId", "subscriptionId") if one in field.args), None)
+        keys = ("id", "applicationId", "contactId", "subscriptionId")
+        key = next((one for one in keys if one in field.args), None)
         head, passed = ("($id: UUID!)", f"({key}: $id)") if key else ("", "")
         asked = ids.get(name) or ids.get(key or "", world.template)
 

@@ -57,6 +57,8 @@ MAY: Mapping[str, set[str]] = {
     "deleteWebhookSubscription": MAKERS,
     "testWebhookSubscription": MAKERS,
     "rotateWebhookSubscriptionSecret": MAKERS,
+    "addSuppression": MAKERS,
+    "removeSuppression": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -74,6 +76,7 @@ NOBODYS = World(
     contact_list=MISSING,
     subscription=MISSING,
     paused=MISSING,
+    suppression=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -83,6 +86,7 @@ READS = {
     "auditLog": {"first": 5},
     "dossier": {"contactId": MISSING},
     "webhookDeliveries": {"subscriptionId": MISSING},
+    "suppressions": {"applicationId": MISSING},
 }
 
 

@@ -37,6 +37,7 @@ _KINDS = {
     "deleteWebhookSubscription": "subscription",
     "testWebhookSubscription": "subscription",
     "rotateWebhookSubscriptionSecret": "subscription",
+    "removeSuppression": "suppression",
 }
 _WITH_IDS = [
     (name, argument)
@@ -83,6 +84,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "contact",
         "contact_list",
         "subscription",
+        "suppression",
     ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
@@ -109,8 +111,11 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id } webhookSubscriptions { id }
       dossier(contactId: $contact) { contactId } }"""
+    listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
-    seen = str(await world.owner.data(query, contact=world.contact))
+    seen = str(await world.owner.data(query, contact=world.contact)) + str(
+        await world.owner.data(listed, id=world.application)
+    )
 
     for kind, one in world.ids.items():
         assert one in seen or kind == "contact_list", kind
@@ -123,6 +128,7 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
           template(id: $id) { id } templateVersions(id: $id) { version } previewTemplate(id: $id) { text } }""",
         id=foreign.template,
     ) == {"template": None, "templateVersions": [], "previewTemplate": None}
+    assert await world.owner.data(listed, id=foreign.application) == {"suppressions": None}
 
 
 async def test_the_hidden_application_is_none(owner: Administrator) -> None:
@@ -139,6 +145,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "identifier": "x",
                 "locals": {},
                 "targetUrl": "https://hooks.example.com/",
+                "address": "ada@lighthouse.example",
+                "id": MISSING,
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

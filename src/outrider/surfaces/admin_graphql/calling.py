@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from outrider.core.errors import Unauthorized
+from outrider.messaging.administering_suppressions import AdministeringSuppressions
 from outrider.platforms.base import JsonObject
 from outrider.templates import managing as managing_templates
 from outrider.templates.rendering import TemplatesContext
@@ -31,6 +32,10 @@ from outrider.tenancy.queries_backends import DefaultRow
 from outrider.webhooks import administering as administering_webhooks
 from outrider.webhooks.administering import AdministeredSubscription
 
+Arguments = Mapping[str, Any]
+Resolve = Callable[[Any, "Call", Arguments], Any]
+"""How a field is read: of its source, in a request, with its arguments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Administration:
@@ -39,6 +44,7 @@ class Administration:
     access: AccessContext
     checking: CheckingContext
     templates: TemplatesContext
+    suppressions: AdministeringSuppressions
 
     @property
     def tenancy(self) -> TenancyContext:

@@ -1,13 +1,8 @@
 """Fields about dossiers, read by the operations."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from outrider.outreach.dossiers import keeping, researching
 from outrider.outreach.dossiers.values import Dossier
-from outrider.surfaces.admin_graphql.calling import Call
-
-Arguments = Mapping[str, Any]
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 
 
 async def dossier(_source: object, call: Call, arguments: Arguments) -> Dossier | None:

@@ -5,8 +5,7 @@ from outrider.outreach.dossiers import keeping, researching
 from outrider.outreach.dossiers.keeping import WrittenDossier
 from outrider.outreach.dossiers.queries import Requested
 from outrider.outreach.dossiers.values import Fact, Level
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 
 
 async def write_dossier(call: Call, given: Arguments) -> object:

@@ -9,8 +9,8 @@ from uuid import UUID
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
 from outrider.surfaces.admin_graphql import dossier_mutations, webhook_mutations
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
+from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -336,6 +336,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteWebhookSubscription": Mutation(webhook_mutations.delete_subscription, Permission.SETTINGS),
     "rotateWebhookSubscriptionSecret": Mutation(webhook_mutations.rotate_secret, Permission.SETTINGS),
     "testWebhookSubscription": Mutation(webhook_mutations.test_subscription, Permission.SETTINGS),
+    "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
+    "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
 }
 
 

@@ -1,14 +1,11 @@
 """Fields about webhook subscriptions and deliveries, read by the operations."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.webhooks import administering
 from outrider.webhooks.administering import AdministeredDelivery
 from outrider.webhooks.deliveries import AttemptView
-
-Arguments = Mapping[str, Any]
 
 
 async def webhook_deliveries(

@@ -1,7 +1,6 @@
 """The mutations of webhook subscriptions, from arguments to operations."""
 
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.webhooks import administering
 from outrider.webhooks.managing import SubscriptionChanges
 from outrider.webhooks.subscriptions import NewSubscription
