@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from outrider.webhooks.signing import new_secret, signature_headers
+from outrider.webhooks.signing import new_secret, outbound_headers, signature_headers
 from tests.cli.commands import Shell, line_with
 
 BODY = json.dumps({"event_type": "message.inbound", "payload": {"text": "Ahoi ☀"}}).encode()
@@ -65,6 +65,25 @@ async def test_a_delivery_is_verified_printed_and_answered(tmp_path: Path) -> No
     assert "attempt 2" in printed
     assert "signatures verified" in printed
     assert '"text": "Ahoi ☀"' in printed
+
+
+def outbound(secret: str, body: bytes = BODY, *, age: float = 0) -> dict[str, str]:
+    headers = outbound_headers([secret], "0190a000-0000-7000-8000-000000000000", int(time.time() - age), body)
+    return {**headers, "content-type": "application/json", "X-Outbound-Attempt": "3"}
+
+
+async def test_a_delivery_of_the_family_outbound_is_verified_too(tmp_path: Path) -> None:
+    secret = new_secret()
+    async with listening(tmp_path, "--secret", secret) as listener:
+        status, printed = await listener.post(BODY, outbound(secret))
+        wrong = {**outbound(secret), "X-Outbound-Signature": "00"}
+        refused, said = await listener.post(BODY, wrong)
+
+    assert status == 200
+    assert "signatures verified" in printed
+    assert "attempt 3" in printed
+    assert refused == 401
+    assert "X-Outbound-Signature is wrong" in said
 
 
 @pytest.mark.parametrize("flaw", ["secret", "body", "age", "nothing", "outeract"])

@@ -14,15 +14,17 @@ from uuid import UUID
 import pytest
 from graphql import parse, validate
 
-from outrider.events.bodies import EdgeView, fragment, webhook_body
+from outrider.events.bodies import EdgeView, fragment, outbound_body, webhook_body
 from outrider.surfaces.admin_graphql.schema import SCHEMA as ADMIN_SCHEMA
 from outrider.surfaces.developer_graphql.cursors import FEED
 from outrider.surfaces.developer_graphql.schema import SCHEMA
-from outrider.webhooks.signing import new_secret, signature_headers
+from outrider.webhooks.signing import new_secret, outbound_headers, signature_headers
 from tests.clients import Client
 from tests.docs.pages import PAGES, code_blocks, name_of, text_of
 
 GUIDE = "docs/guides/receiving-webhooks.md"
+ADMINS = "subscription { id }"
+"""What only the administration answers with, on a page that is about the developer API."""
 BODY = '{"event_type":"message.inbound","payload":{"text":"Grüße 👋"}}'.encode()
 SECRETS = [new_secret(), "a secret of the customer's own, long enough"]
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -30,21 +32,17 @@ each_secret = pytest.mark.parametrize("secret", SECRETS, ids=["whsec", "text"])
 
 
 def _delivery(secret: str, *, age: int = 0) -> dict[str, str]:
-    headers = signature_headers(
-        [secret], "0198a3c2-5d6e-7f00-8a11-223344556677", int(time.time()) - age, BODY
-    )
+    sent = ([secret], "0198a3c2-5d6e-7f00-8a11-223344556677", int(time.time()) - age, BODY)
+    headers = signature_headers(*sent) | outbound_headers(*sent)
     return {name.lower(): value for name, value in headers.items()}
 
 
 @each_page
 def test_queries_are_valid(page: Path) -> None:
     for block in code_blocks(page.read_text(), "graphql"):
-        schema = (
-            ADMIN_SCHEMA
-            if page.name in {"administering.md", "contacts.md", "outreach.md", "templates.md"}
-            else SCHEMA
-        )
-        assert validate(schema, parse(block)) == [], block
+        pages = {"administering.md", "contacts.md", "dossiers.md", "outreach.md", "templates.md"}
+        is_admin = page.name in pages or ADMINS in block
+        assert validate(ADMIN_SCHEMA if is_admin else SCHEMA, parse(block)) == [], block
 
 
 def test_queries_in_the_readme_are_valid() -> None:
@@ -80,13 +78,27 @@ def test_the_sample_of_a_body_has_the_members_of_a_real_one() -> None:
     assert sample["edge_list"][0].keys() == real["edge_list"][0].keys()
 
 
+def test_the_sample_of_an_outbound_body_has_the_members_of_a_real_one() -> None:
+    sample = json.loads(code_blocks(text_of(GUIDE), "json")[1])
+    shared = fragment(
+        application_id=UUID(int=0),
+        event_id=UUID(int=1),
+        event_type="message.inbound",
+        payload="{}",
+        edges=(),
+        created_at=datetime.fromtimestamp(0, UTC),
+    )
+
+    assert list(sample) == list(json.loads(outbound_body(UUID(int=2), None, shared)))
+
+
 @each_secret
 def test_the_python_sample_tells_right_from_wrong(secret: str) -> None:
     (code,) = code_blocks(text_of(GUIDE), "python")
     sample: dict[str, object] = {}
     exec(code, sample)  # noqa: S102  the page's own sample
 
-    for name in ("is_standard_signature", "is_outeract_signature"):
+    for name in ("is_standard_signature", "is_outeract_signature", "is_outbound_signature"):
         is_right = sample[name]
         assert callable(is_right)
         assert is_right(secret, _delivery(secret), BODY)
@@ -111,12 +123,12 @@ def test_the_node_sample_tells_right_from_wrong(secret: str, tmp_path: Path) -> 
     script.write_text(
         f"{code}\nconst results = {json.dumps(cases)}.map(([secret, headers, text]) => {{"
         "const body = Buffer.from(text);"
-        "return [isStandardSignature(secret, headers, body), isOuteractSignature(secret, headers, body)];"
+        "return [isStandardSignature, isOuteractSignature, isOutboundSignature].map((is) => is(secret, headers, body));"
         "});console.log(JSON.stringify(results));"
     )
     finished = subprocess.run([node, script], check=True, capture_output=True, text=True, timeout=60)
 
-    assert json.loads(finished.stdout) == [[True, True], [False, False], [False, False], [False, False]]
+    assert json.loads(finished.stdout) == [[True] * 3, [False] * 3, [False] * 3, [False] * 3]
 
 
 async def test_the_sample_of_a_feed_follows_events(client: Client) -> None:

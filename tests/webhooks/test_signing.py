@@ -13,7 +13,9 @@ from outrider.core.errors import ValidationError
 from outrider.webhooks.signing import (
     checked_secret,
     new_secret,
+    outbound_headers,
     signature_headers,
+    verify_outbound,
     verify_outeract,
     verify_standard,
 )
@@ -62,6 +64,41 @@ def test_outeract_signs_time_and_body_with_the_whole_secret(secret: str) -> None
     assert headers["X-Outeract-Timestamp"] == "1763600000"
 
 
+@pytest.mark.parametrize(
+    ("secret", "timestamp", "body", "signature"),
+    [
+        (
+            "a-secret-that-has-at-least-32-characters",
+            1763600000,
+            b"{}",
+            "1e00ac093d96f9252e6562b8aaac3721029322820100eade2211abdb6bd9a9ba",
+        ),
+        (
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            1763600001,
+            b'{"id":"1"}',
+            "c34ddde9f07dff98306fdc73e02199cfb48feebf6d612a27a1f2ac3e59f36422",
+        ),
+        (
+            "Schlüssel mit Umlauten, lang genug!",
+            0,
+            '{"text":"Grüße ☀"}'.encode(),
+            "3010db408a81645b404f149ffcc333a2707ef36a03f3c470ef9db55b121bbb76",
+        ),
+    ],
+)
+def test_outbound_signs_time_and_body_in_lower_case_hex(
+    secret: str, timestamp: int, body: bytes, signature: str
+) -> None:
+    headers = outbound_headers([secret, new_secret()], "d-1", timestamp, body)
+
+    assert headers["X-Outbound-Signature"] == signature
+    assert headers["X-Outbound-Timestamp"] == str(timestamp)
+    assert verify_outbound(secret, lower(headers), body)
+    assert verify_standard(secret, lower(headers), body)
+    assert not [name for name in headers if "Outeract" in name]
+
+
 def test_during_a_rotation_both_secrets_sign_and_the_new_one_is_first() -> None:
     old, new = new_secret(), new_secret()
 
@@ -90,6 +127,12 @@ def test_what_was_signed_verifies_and_nothing_else_does(secret: str, body: bytes
         {**headers, "webhook-signature": "v1,\udce9"},
     ):
         assert not verify_standard(secret, changed, body)
+    outbound = lower(outbound_headers([secret], "d-1", timestamp, body))
+    assert verify_outbound(secret, outbound, body)
+    assert not verify_outbound(secret, {**outbound, "x-outbound-timestamp": str(timestamp + 1)}, body)
+    assert not verify_outbound(secret, {**outbound, "x-outbound-signature": "\udce9"}, body)
+    assert not verify_outbound(secret, outbound, body + b" ")
+    assert not verify_outbound(new_secret(), outbound, body)
     assert not verify_outeract(secret, {**headers, "x-outeract-timestamp": str(timestamp + 1)}, body)
     assert not verify_standard(secret, headers, body + b" ")
     assert not verify_outeract(secret, headers, body + b" ")
@@ -97,7 +140,7 @@ def test_what_was_signed_verifies_and_nothing_else_does(secret: str, body: bytes
     assert not verify_outeract(new_secret(), headers, body)
 
 
-@pytest.mark.parametrize("verify", [verify_standard, verify_outeract])
+@pytest.mark.parametrize("verify", [verify_standard, verify_outeract, verify_outbound])
 def test_a_request_without_signatures_does_not_verify(verify: object) -> None:
     assert callable(verify)
     assert not verify(PLAIN, {}, b"{}")

@@ -67,6 +67,10 @@ class Arguments(argparse.Namespace):
     forward: str | None
     answer: int
     fail: int
+    contact: list[str] | None
+    stale: bool
+    everybody: bool
+    level: int
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -103,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     tier = _add(commands.add_parser, "tier", "limit how many requests the keys of an organisation may make")
     tier.add_argument("tier", choices=(*TIERS, UNLIMITED), help="the tier from now on")
     tier.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+    _add_research(_add(commands.add_parser, "research", "make dossiers of what is known here"))
     _add_listen(_add(commands.add_parser, "listen", "receive webhooks here, print and verify them"))
     return parser
 
@@ -223,6 +228,18 @@ def _add_drafts(parser: argparse.ArgumentParser) -> None:
         )
     for action in (listing, approve, cancel, discard):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+
+
+def _add_research(parser: argparse.ArgumentParser) -> None:
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument(
+        "--contact", action="append", metavar="WHO", help="an id or an address of a contact, may be repeated"
+    )
+    chosen.add_argument("--list", dest="contact_list", metavar="LIST", help="a list's id or name")
+    chosen.add_argument("--stale", action="store_true", help="everybody whose dossier has expired")
+    chosen.add_argument("--all", dest="everybody", action="store_true", help="everybody")
+    parser.add_argument("--level", type=int, choices=(1, 2, 3, 4), default=4, help="how much to look at (4)")
+    parser.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 
 def _add_listen(parser: argparse.ArgumentParser) -> None:

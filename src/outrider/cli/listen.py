@@ -20,7 +20,7 @@ from aiohttp import web
 
 from outrider.cli.arguments import Arguments
 from outrider.core.sockets import listen_on
-from outrider.webhooks.signing import checked_secret, verify_outeract, verify_standard
+from outrider.webhooks.signing import checked_secret, verify_outbound, verify_outeract, verify_standard
 
 _BODY_BYTES: Final = 16 * 1024 * 1024
 _FORWARD_SECONDS: Final = 15.0
@@ -106,8 +106,10 @@ def _signature_problem(secrets: tuple[str, ...], headers: Mapping[str, str], bod
         return None
     if not any(verify_standard(secret, headers, body) for secret in secrets):
         return "webhook-signature is wrong"
-    if not any(verify_outeract(secret, headers, body) for secret in secrets):
-        return "X-Outeract-Signature is wrong"
+    is_outbound = "x-outbound-signature" in headers
+    verify = verify_outbound if is_outbound else verify_outeract
+    if not any(verify(secret, headers, body) for secret in secrets):
+        return f"{'X-Outbound-Signature' if is_outbound else 'X-Outeract-Signature'} is wrong"
     timestamp = headers["webhook-timestamp"]
     if (
         not timestamp.isascii()
@@ -125,7 +127,7 @@ def _verdict(secrets: tuple[str, ...], problem: str | None) -> str:
 
 
 def _title(count: int, request: web.Request, headers: Mapping[str, str]) -> str:
-    attempt = headers.get("x-outeract-attempt")
+    attempt = headers.get("x-outbound-attempt") or headers.get("x-outeract-attempt")
     parts = [
         f"#{count}",
         datetime.now().astimezone().strftime("%H:%M:%S"),

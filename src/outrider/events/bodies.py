@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class EdgeView(Struct, frozen=True):
@@ -58,6 +59,27 @@ def webhook_body(
     origin = f'"{origin_event_id}"' if origin_event_id is not None else "null"
     return (
         f'{{"id":"{delivery_id}","subscription_id":"{subscription_id}",{shared},"origin_event_id":{origin}}}'
+    ).encode()
+
+
+class _Shared(Struct):
+    """What the read API shows of an event, in the part that all its deliveries share."""
+
+    event_id: str
+    event_type: str
+    app_id: str
+    payload: Raw
+    created_at: str
+
+
+def outbound_body(organisation_id: UUID, contact_id: UUID | None, shared: str) -> bytes:
+    """The body for endpoints of the family outbound: an event as the read API shows it."""
+    event = msgspec.json.decode(f"{{{shared}}}", type=_Shared)
+    contact = f'"{contact_id}"' if contact_id is not None else "null"
+    return (
+        f'{{"id":"{event.event_id}","organizationId":"{organisation_id}","applicationId":"{event.app_id}",'
+        f'"eventType":"{event.event_type}","payload":{bytes(event.payload).decode()},"contactId":{contact},'
+        f'"createdAt":"{event.created_at}"}}'
     ).encode()
 
 

@@ -37,7 +37,8 @@ select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid join p
 cross join lateral (select to_date(right(c.relname, 7), 'YYYY_MM')::timestamp at time zone 'UTC' as start) m
 cross join lateral (
   select first_id_at(m.start) as first_id, first_id_at(m.start + interval '1 month') as next_id) b
-where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'logs') and c.relname ~ '_\\d{4}_\\d{2}$'
+where p.relname in ('raw_bodies', 'attempts', 'frozen_bodies', 'told_contacts', 'logs')
+  and c.relname ~ '_\\d{4}_\\d{2}$'
   and m.start + interval '1 month' < now() - make_interval(days => $1)
   and not exists (select from delivery_queue q where q.event_id >= b.first_id and q.event_id < b.next_id)
   and not exists (select from delivery_queue q where q.id >= b.first_id and q.id < b.next_id)
@@ -48,7 +49,8 @@ COUNT_MISPLACED = """
 select (select count(*) from events_default) + (select count(*) from edges_default)
   + (select count(*) from messages_default) + (select count(*) from deliveries_default)
   + (select count(*) from attempts_default) + (select count(*) from raw_bodies_default)
-  + (select count(*) from frozen_bodies_default) + (select count(*) from logs_default)
+  + (select count(*) from frozen_bodies_default) + (select count(*) from told_contacts_default)
+  + (select count(*) from logs_default)
 """
 # The first server to start on a database gives it its key.
 KEEP_FIRST_KEY = """

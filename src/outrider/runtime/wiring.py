@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -39,6 +40,7 @@ from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
+from outrider.outreach.dossiers.researcher import Researcher
 from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.due import DueDrafts
 from outrider.outreach.importing.working import Importer
@@ -72,6 +74,18 @@ from outrider.webhooks.polling import Poller
 from outrider.webhooks.subscription_directory import SubscriptionDirectory
 
 APPENDED = "outrider_appended"
+
+
+class Worker(Protocol):
+    """Looks for work of its own, in the background."""
+
+    def start(self) -> None:
+        """Begin to look; needs a running loop."""
+        ...
+
+    async def close(self) -> None:
+        """Stop looking; what is under way goes on elsewhere."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +128,12 @@ class Runtime:
     file_links: FileLinks
     submitting: SubmittingContext
     receiving: receiving.ReceivingContext
-    poller: Poller | None
     suppressions: SuppressionContext
     imports: ImportingContext
-    importer: Importer | None
     drafts: DraftsContext
     due_drafts: DueDrafts | None
+    workers: Sequence[Worker]
+    """What looks for work by itself; none in an `api` process."""
 
     async def start(self) -> None:
         """Begin to work."""
@@ -129,21 +143,13 @@ class Runtime:
         self.heads.start()
         self.key_uses.start()
         await self.dispatcher.start()
-        if self.poller is not None:
-            self.poller.start()
-        if self.importer is not None:
-            self.importer.start()
-        if self.due_drafts is not None:
-            self.due_drafts.start()
+        for worker in self.workers:
+            worker.start()
 
     async def close(self) -> None:
         """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
-        if self.due_drafts is not None:
-            await self.due_drafts.close()
-        if self.poller is not None:
-            await self.poller.close()
-        if self.importer is not None:
-            await self.importer.close()
+        for worker in self.workers:
+            await worker.close()
         await self.dispatcher.close(self.settings.shutdown_seconds)
         await self.waiters.close()
         await self.heads.close()
@@ -301,11 +307,12 @@ async def open_runtime(
         ),
         receiving=receiving_context,
         suppressions=SuppressionContext(appender, registry, ids, database.system),
-        poller=Poller(receiving_context) if role != "api" else None,
         imports=ImportingContext(tenancy, storage),
-        importer=Importer(tenancy, storage) if role != "api" else None,
         drafts=drafts,
         due_drafts=due_drafts,
+        workers=()
+        if due_drafts is None
+        else (due_drafts, Poller(receiving_context), Importer(tenancy, storage), Researcher(tenancy)),
     )
     await runtime.start()
     return runtime

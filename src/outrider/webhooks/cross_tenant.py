@@ -14,6 +14,18 @@ join frozen_bodies f on f.application_id = w.application_id and f.event_id = w.e
 left join events e on e.application_id = w.application_id and e.id = w.event_id
 """
 
+# The dispatcher tells of events of whatever tenant its shards hold. Whom an event is about is decided once, so that a
+# body is the same on every attempt.
+SELECT_TOLD_CONTACT = "select contact_id from told_contacts where application_id = $1 and event_id = $2"
+# What happens to another process's at the same time is answered, too.
+KEEP_TOLD_CONTACT = """
+insert into told_contacts as t (application_id, event_id, contact_id)
+select e.application_id, e.id, contact_of_event($3, e.application_id, e.id, e.origin_event_id, e.payload)
+from events e where e.application_id = $1 and e.id = $2
+on conflict (application_id, event_id) do update set contact_id = t.contact_id
+returning contact_id
+"""
+
 # Which connections there are to be polled is known by the accounts' configs, of all tenants.
 INSERT_POLLS = """
 insert into polls (application_id, connection_id)
@@ -58,6 +70,17 @@ class ClaimedPoll:
     claim: UUID
     cursor: str | None
     failures: int
+
+
+async def told_contact(
+    pool: Pool, organisation_id: UUID, application_id: UUID, event_id: UUID
+) -> UUID | None:
+    """Find the contact whom webhooks say that an event is about; the first to ask decides."""
+    row = await pool.fetchrow(SELECT_TOLD_CONTACT, application_id, event_id)
+    if row is None:
+        row = await pool.fetchrow(KEEP_TOLD_CONTACT, application_id, event_id, organisation_id)
+    contact_id: UUID | None = row["contact_id"] if row is not None else None
+    return contact_id
 
 
 async def insert_polls(pool: Pool, providers: Sequence[tuple[str, str]]) -> None:

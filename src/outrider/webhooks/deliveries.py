@@ -81,7 +81,7 @@ async def list_deliveries(
             before=before,
             limit=min(max(limit, 1), MOST_LISTED),
         )
-    return [_view(row) for row in rows]
+    return [shown_delivery(row) for row in rows]
 
 
 async def get_delivery(context: TenancyContext, actor: Actor, delivery_id: UUID) -> DeliveryView:
@@ -98,7 +98,7 @@ async def get_delivery(context: TenancyContext, actor: Actor, delivery_id: UUID)
         )
     if not rows:
         raise missing_delivery(delivery_id)
-    return _view(rows[0])
+    return shown_delivery(rows[0])
 
 
 async def list_attempts(context: TenancyContext, actor: Actor, delivery_id: UUID) -> Sequence[AttemptView]:
@@ -120,7 +120,8 @@ def _pool(context: TenancyContext) -> Pool:
     return context.database.reads
 
 
-def _view(row: DeliveryRow) -> DeliveryView:
+def shown_delivery(row: DeliveryRow) -> DeliveryView:
+    """Give a delivery as callers see it."""
     return DeliveryView(
         id=row.id,
         subscription_id=row.subscription_id,

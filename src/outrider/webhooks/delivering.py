@@ -19,14 +19,14 @@ from outrider.core.errors import Unavailable
 from outrider.core.ids import IdClock, time_of
 from outrider.core.outgoing import HttpAnswer, HttpFailure, OutgoingHttp
 from outrider.dispatch.values import ANY_LENGTH, LONGEST_KEPT, Ended, QueueRow, Work
-from outrider.events.bodies import fragment, webhook_body
+from outrider.events.bodies import fragment, outbound_body, webhook_body
 from outrider.events.values import Append, AppendedDelivery, DeliveryOutcome, NewEdge, NewEvent
 from outrider.messaging.auto_marking import NO_MARK, AutoMarking, Mark, mark_processed
 from outrider.messaging.submissions.as_of import submitted_as_of
 from outrider.messaging.submissions.showing import shown_message
 from outrider.webhooks import cross_tenant, queries
-from outrider.webhooks.patterns import OUTKIT, TEST, outkit_event
-from outrider.webhooks.signing import signature_headers
+from outrider.webhooks.patterns import OUTBOUND, OUTKIT, TEST, outkit_event
+from outrider.webhooks.signing import outbound_headers, signature_headers
 from outrider.webhooks.subscription_directory import SubscriptionDirectory, SubscriptionEntry
 
 INBOUND = "message.inbound"
@@ -143,6 +143,11 @@ class WebhookHandler:
 
     async def _body(self, row: QueueRow, entry: SubscriptionEntry, frozen: _Frozen) -> bytes | None:
         """The body in the words of the endpoint's family; None for a message that is not told of there."""
+        if entry.family == OUTBOUND:
+            contact_id = await cross_tenant.told_contact(
+                self.pool, entry.organisation_id, row.application_id, row.event_id
+            )
+            return outbound_body(entry.organisation_id, contact_id, frozen.shared)
         if entry.family != OUTKIT or frozen.event_type == TEST:
             return webhook_body(row.id, row.target_id, frozen.shared, frozen.origin_event_id)
         # the message as it was at this event: the same on every attempt
@@ -162,9 +167,11 @@ class WebhookHandler:
 
     async def _post(self, work: Work, entry: SubscriptionEntry, body: bytes) -> HttpAnswer | HttpFailure:
         row = work.row
-        headers = signature_headers(entry.secrets, str(row.id), int(time.time()), body)
+        is_outbound = entry.family == OUTBOUND
+        sign = outbound_headers if is_outbound else signature_headers
+        headers = sign(entry.secrets, str(row.id), int(time.time()), body)
         headers["Content-Type"] = "application/json"
-        headers["X-Outeract-Attempt"] = str(row.attempts + 1)
+        headers["X-Outbound-Attempt" if is_outbound else "X-Outeract-Attempt"] = str(row.attempts + 1)
         return await self.http.request(
             "POST",
             entry.target_url,
@@ -191,11 +198,12 @@ class WebhookHandler:
             events, edges = await self._mark(work.row, frozen)
             return Ended(_append(work, succeeded, events=events, edges=edges))
         if isinstance(answer, HttpAnswer) and answer.status == _GONE:
-            return await self._disabled(work, outcome, "the endpoint answered 410")
+            return await self._disabled(work, entry, outcome, "the endpoint answered 410")
         if entry.failing_since is None:
             await self._remember(entry, is_failing=True)
         elif self.ids.now() - entry.failing_since > timedelta(days=_FAILING_DAYS):
-            return await self._disabled(work, outcome, f"nothing but failures for {_FAILING_DAYS} days")
+            reason = f"nothing but failures for {_FAILING_DAYS} days"
+            return await self._disabled(work, entry, outcome, reason)
         return replace(
             self._scheduled(work, outcome._replace(result="failed")),
             pause_seconds=_pause_of(answer),
@@ -222,17 +230,18 @@ class WebhookHandler:
             return NO_MARK
         return await mark_processed(self.marking, row.application_id, row.event_id)
 
-    async def _disabled(self, work: Work, outcome: DeliveryOutcome, reason: str) -> Ended:
-        row = work.row
-        is_new = await self.disable(row.application_id, row.target_id, reason)
+    async def _disabled(
+        self, work: Work, entry: SubscriptionEntry, outcome: DeliveryOutcome, reason: str
+    ) -> Ended:
+        is_new = await self.disable(entry.application_id, entry.subscription_id, reason)
         ended = outcome._replace(result="failed", final_state="failed", reason="endpoint_disabled")
-        events = (self._disabled_event(work, reason),) if is_new else ()
+        events = (self._disabled_event(entry, reason),) if is_new else ()
         return Ended(_append(work, ended, events=events), is_target_at_fault=True)
 
-    def _disabled_event(self, work: Work, reason: str) -> NewEvent:
+    def _disabled_event(self, entry: SubscriptionEntry, reason: str) -> NewEvent:
         event_id = self.ids.new()
-        application_id = work.row.application_id
-        payload = orjson.dumps({"subscription_id": str(work.row.target_id), "reason": reason}).decode()
+        application_id = entry.application_id
+        payload = orjson.dumps({"subscription_id": str(entry.subscription_id), "reason": reason}).decode()
         shared = fragment(
             application_id=application_id,
             event_id=event_id,

@@ -183,9 +183,15 @@ async def send_test_event(context: TenancyContext, actor: Actor, subscription_id
         if row.status != "active":
             raise ValidationError(f"A subscription that is {row.status} gets no events.", path="id")
         event_id, delivery_id = context.ids.new(), context.ids.new()
-        payload = orjson.dumps(
-            {"subscription_id": str(subscription_id), "name": row.name, "message": "This is a test."}
-        ).decode()
+        told: dict[str, object] = {
+            "subscription_id": str(subscription_id),
+            "name": row.name,
+            "message": "This is a test.",
+        }
+        if actor.is_member:
+            # in the organisation's own log it is read as what somebody did
+            told["by"] = dict(actor.told_as)
+        payload = orjson.dumps(told).decode()
         await queries_managing.append_webhook_test(
             connection,
             organisation_id,

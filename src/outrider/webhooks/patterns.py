@@ -16,7 +16,8 @@ STATUS: Final = "message.status"
 CUSTOM: Final = "custom.*"
 OUTERACT: Final = "outeract"
 OUTKIT: Final = "outkit"
-FAMILIES: Final = (OUTERACT, OUTKIT)
+OUTBOUND: Final = "outbound"
+FAMILIES: Final = (OUTERACT, OUTKIT, OUTBOUND)
 """In which contract's words an endpoint is told of events."""
 _OUTKIT_EVENTS: Final = {
     "message.outbound": "message.submitted",

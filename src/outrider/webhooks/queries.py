@@ -21,8 +21,10 @@ returning created_at
 """
 INSERT_PATTERNS = """
 insert into subscription_patterns (organisation_id, application_id, subscription_id, pattern)
-select s.organisation_id, s.application_id, s.id, case s.family when 'outkit' then 'outkit:' || pattern else pattern end
-from subscriptions s, unnest(s.patterns) as pattern
+select s.organisation_id, a.id, s.id, case s.family when 'outkit' then 'outkit:' || pattern else pattern end
+from subscriptions s cross join unnest(s.patterns) as pattern
+join applications a on a.organisation_id = s.organisation_id
+  and a.id in (select covered_applications($1, s.application_id))
 where s.organisation_id = $1 and s.id = $2
 """
 DELETE_PATTERNS = "delete from subscription_patterns where organisation_id = $1 and subscription_id = $2"
@@ -45,10 +47,13 @@ update subscriptions set sealed_previous_secret = sealed_secret, sealed_secret =
 where organisation_id = $1 and application_id = $2 and id = $3 and status <> 'deleted'
 returning id
 """
+# Of the application whose event it is, or of its whole organisation.
 SELECT_SUBSCRIPTION = """
-select organisation_id, application_id, id, target_url, patterns, family, status, failing_since, sealed_secret,
-  case when previous_secret_until > now() then sealed_previous_secret end as sealed_previous_secret
-from subscriptions where application_id = $1 and id = $2 and status <> 'deleted'
+select s.organisation_id, s.application_id, s.id, s.target_url, s.patterns, s.family, s.status, s.failing_since,
+  s.sealed_secret, case when s.previous_secret_until > now() then s.sealed_previous_secret end as sealed_previous_secret
+from applications a join subscriptions s on s.organisation_id = a.organisation_id
+left join applications h on h.organisation_id = a.organisation_id and h.id = s.application_id
+where a.id = $1 and s.id = $2 and s.status <> 'deleted' and (s.application_id = a.id or h.kind = 'organisation')
 """
 SET_FAILING = """
 update subscriptions set failing_since = case when $3 then coalesce(failing_since, now()) end

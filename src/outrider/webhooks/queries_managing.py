@@ -15,6 +15,16 @@ SELECT_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3"
 LOCK_SUBSCRIPTION = f"{_SUBSCRIPTION} and id = $3 for update"
 SELECT_SUBSCRIPTIONS = f"{_SUBSCRIPTION} order by id desc limit $3"
 SELECT_SUBSCRIPTIONS_BEFORE = f"{_SUBSCRIPTION} and id < $4 order by id desc limit $3"
+# Of all applications; what stands in the hidden one is shown as the whole organisation's.
+_ADMINISTERED = """select s.id, case when a.kind = 'application' then s.application_id end as application_id, s.name,
+  s.target_url, s.patterns, s.family, s.status, s.status_reason, s.failing_since, s.created_at
+from subscriptions s join applications a on a.organisation_id = s.organisation_id and a.id = s.application_id
+where s.organisation_id = $1 and s.status <> 'deleted'"""
+SELECT_ADMINISTERED = f"{_ADMINISTERED} and s.id = $2"
+SELECT_ALL_SUBSCRIPTIONS = f"{_ADMINISTERED} order by s.id"
+COUNT_SUBSCRIPTIONS = """
+select count(*) from subscriptions where organisation_id = $1 and application_id = $2 and status <> 'deleted'
+"""
 RENAME_SUBSCRIPTION = "update subscriptions set name = $3 where organisation_id = $1 and id = $2"
 REDIRECT_SUBSCRIPTION = """
 update subscriptions set target_url = $3, failing_since = null where organisation_id = $1 and id = $2
@@ -43,6 +53,28 @@ _WAITING_STATES = {
     "retrying": "q.state <> 'held' and q.attempts > 0",
 }
 _ENDED_STATES = {name: f"d.state = '{name}'" for name in ("succeeded", "failed", "dropped")}
+# Deliveries stand with their events: those of an organisation's endpoint in each of its applications.
+SELECT_DELIVERIES_OF = """
+with mine as (select a.id as application_id from applications a where a.organisation_id = $1)
+select * from (
+  select w.* from mine m cross join lateral (
+    select q.application_id, q.id, q.target_id as subscription_id, q.event_id,
+      case when q.state = 'held' then 'held' when q.attempts > 0 then 'retrying' else 'pending' end as state,
+      null::text as reason, q.attempts,
+      case when q.state <> 'held' then coalesce(q.due_at, uuid_extract_timestamp(q.id)) end as due_at,
+      null::timestamptz as finished_at
+    from delivery_queue q
+    where q.application_id = m.application_id and q.kind = 'webhook' and q.target_id = $2 and q.id < $3
+    order by q.id desc limit $4) w
+  union all
+  select e.* from mine m cross join lateral (
+    select d.application_id, d.id, d.target_id as subscription_id, d.event_id, d.state, d.reason, d.attempts,
+      null::timestamptz as due_at, d.finished_at
+    from deliveries d
+    where d.application_id = m.application_id and d.kind = 'webhook' and d.target_id = $2 and d.id < $3
+    order by d.id desc limit $4) e) either
+order by id desc limit $4
+"""
 STATES = (*_WAITING_STATES, *_ENDED_STATES)
 SELECT_ATTEMPTS = """
 select number, result, started_at, duration_ms, status_code, detail, retry_at
@@ -66,6 +98,22 @@ class SubscriptionViewRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AdministeredRow:
+    """A subscription of any application, or of none: the whole organisation's."""
+
+    id: UUID
+    application_id: UUID | None
+    name: str
+    target_url: str
+    patterns: Sequence[str]
+    family: str
+    status: str
+    status_reason: str | None
+    failing_since: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRow:
     """A webhook delivery, unfinished (`due_at`, null while it is held) or ended (`finished_at`)."""
 
@@ -77,6 +125,14 @@ class DeliveryRow:
     attempts: int
     due_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDelivery:
+    """A delivery, and the application whose event it is of."""
+
+    application_id: UUID
+    delivery: DeliveryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +173,25 @@ async def select_subscriptions(
             SELECT_SUBSCRIPTIONS_BEFORE, organisation_id, application_id, limit, before
         )
     return [SubscriptionViewRow(**row) for row in rows]
+
+
+async def select_administered(
+    connection: Connection, organisation_id: UUID, subscription_id: UUID
+) -> AdministeredRow | None:
+    """Find a subscription of an organisation, wherever it stands."""
+    row = await connection.fetchrow(SELECT_ADMINISTERED, organisation_id, subscription_id)
+    return AdministeredRow(**row) if row else None
+
+
+async def select_all_subscriptions(connection: Connection, organisation_id: UUID) -> list[AdministeredRow]:
+    """Every subscription of an organisation, the oldest first."""
+    return [
+        AdministeredRow(**row) for row in await connection.fetch(SELECT_ALL_SUBSCRIPTIONS, organisation_id)
+    ]
+
+
+async def count_subscriptions(connection: Connection, organisation_id: UUID, application_id: UUID) -> int:
+    return await connection.fetchval(COUNT_SUBSCRIPTIONS, organisation_id, application_id)
 
 
 async def rename_subscription(
@@ -227,6 +302,15 @@ async def select_deliveries(
 
 def _condition(states: dict[str, str], state: str | None) -> str:
     return "" if state is None else f" and {states[state]}"
+
+
+async def select_deliveries_of(
+    pool: Pool, organisation_id: UUID, subscription_id: UUID, *, before: UUID, limit: int
+) -> list[PlacedDelivery]:
+    """The newest deliveries to a subscription, whichever application's events they are of."""
+    rows = await pool.fetch(SELECT_DELIVERIES_OF, organisation_id, subscription_id, before, limit)
+    placed = [dict(row) for row in rows]
+    return [PlacedDelivery(one.pop("application_id"), DeliveryRow(**one)) for one in placed]
 
 
 async def select_attempts(pool: Pool, application_id: UUID, delivery_id: UUID) -> list[AttemptRow]:

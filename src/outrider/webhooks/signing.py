@@ -1,7 +1,7 @@
-"""Signatures of outgoing webhooks: Standard Webhooks and Outeract's own, both on every delivery.
+"""Signatures of outgoing webhooks: Standard Webhooks on every delivery, and the one of its family.
 
-Two secrets stand during a rotation, the new one first: Standard Webhooks carries a signature of each,
-Outeract's one header is signed with the new one.
+Two secrets stand during a rotation, the new one first: Standard Webhooks carries a signature of each, the one
+header of Outeract, or of Outbound, is signed with the new one.
 """
 
 import base64
@@ -46,14 +46,31 @@ def signature_headers(
     secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
     """Sign one delivery with every secret that its receiver may hold, the newest first."""
+    return {
+        **_standard_headers(secrets, delivery_id, timestamp, body),
+        "X-Outeract-Signature": _SCHEME + _timed_signature(secrets[0], b"%d.%b" % (timestamp, body)),
+        "X-Outeract-Timestamp": str(timestamp),
+    }
+
+
+def outbound_headers(secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Sign one delivery to an endpoint of the family outbound."""
+    return {
+        **_standard_headers(secrets, delivery_id, timestamp, body),
+        "X-Outbound-Signature": _timed_signature(secrets[0], b"%d.%b" % (timestamp, body)),
+        "X-Outbound-Timestamp": str(timestamp),
+    }
+
+
+def _standard_headers(
+    secrets: Sequence[str], delivery_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
     signed = b"%b.%d.%b" % (delivery_id.encode(), timestamp, body)
     standard = " ".join(_standard_signature(secret, signed) for secret in secrets)
     return {
         "webhook-id": delivery_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": standard,
-        "X-Outeract-Signature": _outeract_signature(secrets[0], b"%d.%b" % (timestamp, body)),
-        "X-Outeract-Timestamp": str(timestamp),
     }
 
 
@@ -70,8 +87,14 @@ def verify_standard(secret: str, headers: Mapping[str, str], body: bytes) -> boo
 
 def verify_outeract(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether a delivery's `X-Outeract-Signature` was made with this secret. Header names are lower-case."""
-    expected = _outeract_signature(secret, b"%b.%b" % (_sent(headers, "x-outeract-timestamp"), body))
-    return hmac.compare_digest(expected.encode(), _sent(headers, "x-outeract-signature"))
+    expected = _timed_signature(secret, b"%b.%b" % (_sent(headers, "x-outeract-timestamp"), body))
+    return hmac.compare_digest((_SCHEME + expected).encode(), _sent(headers, "x-outeract-signature"))
+
+
+def verify_outbound(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a delivery's `X-Outbound-Signature` was made with this secret. Header names are lower-case."""
+    expected = _timed_signature(secret, b"%b.%b" % (_sent(headers, "x-outbound-timestamp"), body))
+    return hmac.compare_digest(expected.encode(), _sent(headers, "x-outbound-signature"))
 
 
 def _sent(headers: Mapping[str, str], name: str) -> bytes:
@@ -84,12 +107,12 @@ def _standard_signature(secret: str, signed: bytes) -> str:
     return _VERSION + base64.b64encode(digest).decode()
 
 
-def _outeract_signature(secret: str, signed: bytes) -> str:
-    return _SCHEME + hmac.digest(_keys(secret)[1], signed, "sha256").hex()
+def _timed_signature(secret: str, signed: bytes) -> str:
+    return hmac.digest(_keys(secret)[1], signed, "sha256").hex()
 
 
 def _keys(secret: str) -> tuple[bytes, bytes]:
-    """The key of each family: Standard Webhooks decodes a `whsec_` secret, Outeract takes the text whole."""
+    """The key of each kind: Standard Webhooks decodes a `whsec_` secret, the others take the text whole."""
     text = secret.encode()
     if not secret.startswith(_STANDARD_PREFIX):
         return text, text

@@ -19,6 +19,8 @@ from outrider.webhooks.subscriptions import secret_purpose
 class SubscriptionEntry:
     """A subscription that was not deleted; `secrets` sign its deliveries, the newest first.
 
+    It stands in `application_id`: the application whose events it gets, or its organisation's hidden one.
+
     Without any it cannot be delivered to: its secret cannot be opened.
     """
 
@@ -51,7 +53,7 @@ class SubscriptionDirectory:
         self._cache: LookupCache[tuple[UUID, UUID], SubscriptionEntry] = LookupCache(self._load)
 
     async def get(self, application_id: UUID, subscription_id: UUID) -> SubscriptionEntry | None:
-        """Find a subscription of an application; None if it is missing, deleted or another application's."""
+        """Find a subscription to an application's events; None if it is missing, deleted or another application's."""
         return await self._cache.get((application_id, subscription_id))
 
     def forget(self, subscription_id: UUID) -> None:

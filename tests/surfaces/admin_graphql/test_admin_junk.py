@@ -55,11 +55,11 @@ async def world(server: Server) -> World:
 
 
 async def count_facts(server: Server, owner: Administrator) -> int:
-    """Every change leaves an event in the organisation's log; what becomes of a draft that was approved comes later."""
+    """Every change leaves an event in the organisation's log; what is done in the background comes later."""
     return int(
         await server.runtime.database.system.fetchval(
             """select count(*) from events where application_id = $1
-              and event_type not in ('system.draft.sending', 'system.draft.failed')""",
+              and event_type not in ('system.draft.sending', 'system.draft.failed', 'system.dossier.written')""",
             owner.tenant.hidden_application_id,
         )
     )

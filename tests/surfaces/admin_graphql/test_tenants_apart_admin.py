@@ -14,6 +14,9 @@ _KINDS = {
     "applicationId": "application",
     "accountId": "account",
     "applicationIds": "application",
+    "contactId": "contact",
+    "contactIds": "contact",
+    "listId": "contact_list",
     "updateMember": "member",
     "removeMember": "member",
     "updateApplication": "application",
@@ -30,7 +33,6 @@ _KINDS = {
     "revokeInvitation": "invitation",
     "updateTemplate": "template",
     "deleteTemplate": "template",
-    "contactId": "contact",
     "updateDraft": "draft",
     "submitDraft": "draft",
     "approveDraft": "draft",
@@ -38,10 +40,14 @@ _KINDS = {
     "scheduleDraft": "draft",
     "cancelDraft": "draft",
     "discardDraft": "draft",
+    "updateWebhookSubscription": "subscription",
+    "pauseWebhookSubscription": "subscription",
+    "resumeWebhookSubscription": "subscription",
+    "deleteWebhookSubscription": "subscription",
+    "testWebhookSubscription": "subscription",
+    "rotateWebhookSubscriptionSecret": "subscription",
     "removeSuppression": "suppression",
     "companyId": "company",
-    "listId": "contact_list",
-    "contactIds": "contact",
     "fileId": "file",
     "updateContact": "contact",
     "deleteContact": "contact",
@@ -96,6 +102,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "template",
         "application",
         "draft",
+        "subscription",
         "suppression",
         *("contact", "company", "contact_list", "contact_import", "file"),
     ],
@@ -119,15 +126,19 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
-    query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
+    query = """query($contact: UUID!) {
+      organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
-      invitations { id } connections { id } templates { id } me { id }
+      invitations { id } connections { id } templates { id } me { id } webhookSubscriptions { id }
+      dossier(contactId: $contact) { contactId }
       contacts { edges { node { id } } } companies { edges { node { id } } }
       contactLists(includeArchived: true) { edges { node { id } } } contactImports { edges { node { id } } }
       drafts { edges { node { id contactId listId history { payload } engagement { eventId } } } } }"""
     listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
-    seen = str(await world.owner.data(query)) + str(await world.owner.data(listed, id=world.application))
+    seen = str(await world.owner.data(query, contact=world.contact)) + str(
+        await world.owner.data(listed, id=world.application)
+    )
 
     for kind, one in world.ids.items():
         # files are an application's, not the administration's
@@ -172,6 +183,7 @@ async def test_the_hidden_application_is_none(server: Server, owner: Administrat
                 "locals": {},
                 "contactId": str(contact),
                 "template": "x",
+                "targetUrl": "https://hooks.example.com/",
                 "address": "ada@lighthouse.example",
                 "id": MISSING,
                 "format": "CSV",

@@ -39,6 +39,9 @@ class World:
     draft: str
     submitted_draft: str
     spare_draft: str
+    subscription: str
+    paused: str
+    """Another subscription."""
     suppression: str
     contact: str
     company: str
@@ -61,6 +64,7 @@ class World:
             "invitation",
             "template",
             "draft",
+            "subscription",
             "suppression",
             "contact",
             "company",
@@ -111,6 +115,17 @@ async def new_world(server: Server, owner: Administrator) -> World:
         b'{"email": "grace@world.example", "who": "Grace"}',
         filename="contacts.jsonl",
     )
+    watched = await owner.data(
+        """mutation($c: UUID!, $a: UUID!) { researchContact(contactId: $c, level: 1) { level }
+          createWebhookSubscription(name: "world", targetUrl: "https://hooks.example.com/", eventPatterns: ["never"]) {
+            subscription { id } }
+          paused: createWebhookSubscription(
+            applicationId: $a, name: "paused", targetUrl: "https://hooks.example.com/") { subscription { id } } }""",
+        c=made["contact"]["id"],
+        a=application_id,
+    )
+    paused = watched["paused"]["subscription"]["id"]
+    await owner.data("mutation($id: UUID!) { pauseWebhookSubscription(id: $id) { id } }", id=paused)
     email = await add_member(server.runtime, owner.tenant.organisation_id, Role.VIEWER)
     members = (await owner.data("{ members { id email } }"))["members"]
     pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
@@ -134,6 +149,8 @@ async def new_world(server: Server, owner: Administrator) -> World:
         draft=draft,
         submitted_draft=submitted,
         spare_draft=spare,
+        subscription=watched["createWebhookSubscription"]["subscription"]["id"],
+        paused=paused,
         suppression=made["suppression"]["id"],
         contact=made["contact"]["id"],
         company=made["company"]["id"],
@@ -221,6 +238,32 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "discardDraft": lambda world: {"id": world.spare_draft},
     "approveDraft": lambda world: {"id": world.submitted_draft},
     "approveDrafts": lambda world: {"ids": [world.draft]},
+    "writeDossier": lambda world: {
+        "contactId": world.contact,
+        "level": 2,
+        "summary": "Likes lighthouses.",
+        "facts": [{"text": "Owns one.", "source": "https://example.com"}],
+        "researchedAt": "2026-01-01T00:00:00Z",
+    },
+    "deleteDossier": lambda world: {"contactId": world.contact},
+    "setDossierLifetime": lambda world: {"days": 7},
+    "researchContact": lambda world: {"contactId": world.contact, "level": 4},
+    # nobody's dossier is stale: what the background writes would come at any time
+    "researchContacts": lambda world: {"contactIds": [world.contact], "stale": True, "level": 1},
+    "createWebhookSubscription": lambda world: {
+        "applicationId": world.application,
+        "name": "hooks",
+        "targetUrl": "https://hooks.example.com/in",
+        "eventPatterns": ["message.*"],
+        "secret": "a-secret-that-has-at-least-32-characters",
+        "family": "OUTERACT",
+    },
+    "updateWebhookSubscription": lambda world: {"id": world.subscription, "eventPatterns": ["seldom"]},
+    "pauseWebhookSubscription": lambda world: {"id": world.subscription},
+    "resumeWebhookSubscription": lambda world: {"id": world.paused},
+    "rotateWebhookSubscriptionSecret": lambda world: {"id": world.subscription},
+    "testWebhookSubscription": lambda world: {"id": world.subscription},
+    "deleteWebhookSubscription": lambda world: {"id": world.subscription},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
         "applicationId": world.application,

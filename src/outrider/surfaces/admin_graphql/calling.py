@@ -32,6 +32,8 @@ from outrider.tenancy.members.values import Member
 from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
 from outrider.tenancy.read_keys import ReadKey
+from outrider.webhooks import administering as administering_webhooks
+from outrider.webhooks.administering import AdministeredSubscription
 
 Arguments = Mapping[str, Any]
 Resolve = Callable[[Any, "Call", Arguments], Any]
@@ -104,6 +106,10 @@ class Call:
     async def accounts(self) -> Sequence[AccountView]:
         """All accounts."""
         return await self._once("accounts", managing_accounts.list_accounts)
+
+    async def subscriptions(self) -> Sequence[AdministeredSubscription]:
+        """The webhook subscriptions of all applications and of the organisation."""
+        return await self._once("subscriptions", administering_webhooks.list_subscriptions)
 
     async def templates(self) -> Sequence[Template]:
         """The templates of all applications."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-from outrider.surfaces.admin_graphql import contact_mutations
+from outrider.surfaces.admin_graphql import contact_mutations, dossier_mutations, webhook_mutations
 from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.surfaces.admin_graphql.draft_mutations import DRAFT_MUTATIONS
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
@@ -329,6 +329,18 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     **{name: Mutation(run, Permission.OUTREACH) for name, run in DRAFT_MUTATIONS.items()},
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "writeDossier": Mutation(dossier_mutations.write_dossier, Permission.OUTREACH),
+    "deleteDossier": Mutation(dossier_mutations.delete_dossier, Permission.OUTREACH),
+    "setDossierLifetime": Mutation(dossier_mutations.set_dossier_lifetime, Permission.OUTREACH),
+    "researchContact": Mutation(dossier_mutations.research_contact, Permission.OUTREACH),
+    "researchContacts": Mutation(dossier_mutations.research_contacts, Permission.OUTREACH),
+    "createWebhookSubscription": Mutation(webhook_mutations.create_subscription, Permission.SETTINGS),
+    "updateWebhookSubscription": Mutation(webhook_mutations.update_subscription, Permission.SETTINGS),
+    "pauseWebhookSubscription": Mutation(webhook_mutations.pause_subscription, Permission.SETTINGS),
+    "resumeWebhookSubscription": Mutation(webhook_mutations.resume_subscription, Permission.SETTINGS),
+    "deleteWebhookSubscription": Mutation(webhook_mutations.delete_subscription, Permission.SETTINGS),
+    "rotateWebhookSubscriptionSecret": Mutation(webhook_mutations.rotate_secret, Permission.SETTINGS),
+    "testWebhookSubscription": Mutation(webhook_mutations.test_subscription, Permission.SETTINGS),
     "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
     "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
     "createContact": Mutation(contact_mutations.create_contact, Permission.OUTREACH),

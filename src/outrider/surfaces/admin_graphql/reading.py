@@ -11,6 +11,7 @@ from graphql import GraphQLResolveInfo
 
 from outrider.outreach.drafts.values import DraftEvent
 from outrider.platforms.config import MASK
+from outrider.surfaces.admin_graphql import dossier_fields, webhook_fields
 from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
 from outrider.surfaces.admin_graphql.contact_reading import CONTACT_RESOLVERS
 from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, read_cursor, written_cursor
@@ -208,6 +209,12 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     "Query.templates": _root(Call.templates),
     "Query.templateVersions": _template_versions,
     "Query.previewTemplate": _preview,
+    "Query.webhookSubscriptions": _root(Call.subscriptions),
+    "Query.dossier": dossier_fields.dossier,
+    "Query.dossierLifetime": dossier_fields.dossier_lifetime,
+    "Query.researchWaiting": dossier_fields.research_waiting,
+    "Dossier.expired": dossier_fields.is_expired,
+    "Dossier.researched": lambda source, _call, _arguments: source.is_researched,
     "Query.auditLog": _audit_log,
     "Organisation.auditLog": _audit_log,
     **{
@@ -248,6 +255,22 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
     },
     "TemplatePreview.from": lambda source, _call, _arguments: source.sender,
     "Member.status": _upper("status"),
+    "WebhookSubscription.family": _upper("family"),
+    "Query.webhookDeliveries": webhook_fields.webhook_deliveries,
+    "WebhookDelivery.attempts": webhook_fields.attempts,
+    **{
+        f"WebhookDelivery.{name}": webhook_fields.of_delivery(attribute)
+        for name, attribute in (
+            ("id", "id"),
+            ("subscriptionId", "subscription_id"),
+            ("eventId", "event_id"),
+            ("state", "state"),
+            ("reason", "reason"),
+            ("createdAt", "created_at"),
+            ("nextAttemptAt", "due_at"),
+            ("finishedAt", "finished_at"),
+        )
+    },
     "Account.platformName": _upper("channel"),
     "Account.webhookUrl": _account_url,
     "PlatformConnection.platformName": _upper("channel"),
