@@ -47,6 +47,11 @@ async def test_one_message_seen_three_ways(submitter: Submitter) -> None:
         assert found["message.submitted"]["data"] == sent
         assert found["message.delivered"]["data"] == here
         assert found["message.done"]["data"] == here
+        assert event["eventType"] == "message.outbound"
+        assert event["payload"]["message"]["text"] == here["text_body"]
+        assert event["payload"]["metadata"]["subject"] == here["subject"]
+        assert event["payload"]["submission"]["id_from_submitter"] == here["id_from_submitter"] == "order-9"
+        assert [child["eventType"] for child in event["childEvents"]] == ["message.sent", "message.done"]
         assert event["payload"]["external_message_id"] == here["id_from_backend"]
         assert event["payload"]["sent_at"][:23] == here["delivered_at"][:23]
         for headers, raw in heard.received:
