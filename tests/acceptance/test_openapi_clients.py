@@ -151,6 +151,7 @@ def _drive(reads: Reads, stock: Stock) -> dict[str, Any]:
             contacts += [one.id for one in page.data]
             cursor = page.next_cursor
         draft = get(get_draft, stock.draft)
+        sent = get(list_drafts, status=ListDraftsStatus("sent"), contact_id=stock.contact)
         missing = get_contact.sync_detailed(MISSING, client=client)
         return {
             "organization": get(get_me).organization.id,
@@ -159,10 +160,7 @@ def _drive(reads: Reads, stock: Stock) -> dict[str, Any]:
             "level": get(get_contact_research, stock.contact).level,
             "lists": [one.id for one in get(list_lists, include_archived=ListListsIncludeArchived("1")).data],
             "goal": get(get_list, stock.list).goal,
-            "drafts": [
-                one.id
-                for one in get(list_drafts, status=ListDraftsStatus("sent"), contact_id=stock.contact).data
-            ],
+            "drafts": [one.id for one in sent.data],
             "text": draft.body.text,
             "engagement": draft.engagement[0].type_,
             "events": sorted(

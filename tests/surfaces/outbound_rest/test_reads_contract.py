@@ -183,6 +183,19 @@ async def test_events_are_those_of_all_applications_and_of_the_organisation(read
     assert audits[0]["contactId"] is None
 
 
+async def test_a_message_with_a_file_has_the_link_that_graphql_shows(reads: Reads) -> None:
+    connection = await reads.client.connect("SMS", "sandbox", {})
+    await reads.client.knock(connection, {"messages": [{"from": "ada", "image": {}, "caption": "Look"}]})
+
+    (event,) = (await reads.get("/events", eventType="message.inbound"))["data"]
+    shown = await reads.client.event(event["id"])
+
+    url, shown_url = [one["payload"]["message"]["media"].pop("url") for one in (event, shown)]
+    assert event["payload"] == shown["payload"]
+    assert url.partition("?")[0] == shown_url.partition("?")[0]
+    assert "?" in url
+
+
 async def test_receipts_and_facts_about_a_contact_find_it(reads: Reads) -> None:
     contact = await reads.contact()
     await sent_message(reads, contact)

@@ -1,6 +1,7 @@
 """The organisation's log as the read API shows it: the same events that the developer API shows of an application."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -27,7 +28,7 @@ async def list_events(
     return page_of([_event(row, context.file_url) for row in rows], part)
 
 
-def _event(row: queries.EventRow, file_url: Callable[[UUID], str]) -> EventView:
+def _event(row: queries.EventRow, file_url: Callable[[UUID, UUID], str]) -> EventView:
     return EventView(
         id=row.id,
         application_id=row.application_id,
@@ -37,10 +38,10 @@ def _event(row: queries.EventRow, file_url: Callable[[UUID], str]) -> EventView:
     )
 
 
-def _payload(row: queries.EventRow, file_url: Callable[[UUID], str]) -> str:
+def _payload(row: queries.EventRow, file_url: Callable[[UUID, UUID], str]) -> str:
     """The stored payload with a link to its file; of an outbound message with the folded state as its last members."""
     is_message = row.event_type in {"message.inbound", "message.outbound"}
-    stored = with_media_url(row.payload, file_url) if is_message else row.payload
+    stored = with_media_url(row.payload, partial(file_url, row.application_id)) if is_message else row.payload
     if not row.is_folded:
         return stored
     folded: dict[str, object] = {"external_message_id": row.external_id}

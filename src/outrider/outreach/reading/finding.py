@@ -36,10 +36,10 @@ class ResearchNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class ReadingContext:
-    """What reading needs of the process: the pool, and links to files for as long as they last."""
+    """What reading needs of the process: the pool, and the link to a file of an application."""
 
     pool: Pool
-    file_url: Callable[[UUID], str]
+    file_url: Callable[[UUID, UUID], str]
 
 
 async def list_contacts(
