@@ -1,25 +1,16 @@
 """Mail that comes back, through the whole server: a real Postfix sends it, a real Dovecot keeps it, we read it."""
 
 import asyncio
-from collections.abc import Generator
 from typing import Any
-from uuid import uuid4
-
-import pytest
 
 from outrider.runtime.verifying import verify
-from tests.acceptance.mails import connect_desk, desk_of, person_of, post, received_by, written
+from tests.acceptance.mailboxes import bouncing, config_of, new_desk, new_person, post, received_by, written
 from tests.clients import Client, Listener, listener
-from tests.peers import MailPeer, PeerMissing, mail_peer
+from tests.peers import MailPeer
 
 
-@pytest.fixture(scope="module")
-def postfix() -> Generator[MailPeer]:
-    try:
-        with mail_peer() as peer:
-            yield peer
-    except PeerMissing as reason:
-        pytest.skip(str(reason))
+async def _connect(client: Client, postfix: MailPeer, desk: str) -> dict[str, Any]:
+    return await client.connect("EMAIL", "smtp", config_of(postfix, desk))
 
 
 async def _told(heard: Listener, event_type: str) -> dict[str, Any]:
@@ -27,11 +18,10 @@ async def _told(heard: Listener, event_type: str) -> dict[str, Any]:
 
 
 async def test_a_bounce_becomes_failed_with_its_code(client: Client, postfix: MailPeer) -> None:
-    connection = await connect_desk(client, postfix, desk_of(postfix))
+    connection = await _connect(client, postfix, new_desk(postfix))
     async with listener() as heard:
         await client.subscribe(heard.url, "message.failed")
-        # Postfix takes this one, and Dovecot refuses it afterwards
-        sent = await client.send(connection["id"], f"ada!{uuid4().hex[:6]}@{postfix.domain}", "Hello")
+        sent = await client.send(connection["id"], bouncing(postfix), "Hello")
         assert sent["status"]["state"] == "sent"
         told = await _told(heard, "message.failed")
 
@@ -45,8 +35,8 @@ async def test_a_bounce_becomes_failed_with_its_code(client: Client, postfix: Ma
 
 
 async def test_a_reply_becomes_a_message_in_its_thread(client: Client, postfix: MailPeer) -> None:
-    desk, ada = desk_of(postfix), person_of(postfix)
-    connection = await connect_desk(client, postfix, desk)
+    desk, ada = new_desk(postfix), new_person(postfix)
+    connection = await _connect(client, postfix, desk)
     sent = await client.send(connection["id"], ada, "When?", metadata={"subject": "Your crossing"})
     mail = await asyncio.to_thread(received_by, postfix, ada)
     reply = written(ada, desk, "Re: Your crossing", "At 7:40, please.")
@@ -79,8 +69,8 @@ async def test_a_reply_becomes_a_message_in_its_thread(client: Client, postfix: 
 async def test_other_mail_begins_a_conversation_and_is_told_once_by_two_looks(
     client: Client, postfix: MailPeer
 ) -> None:
-    desk, ada = desk_of(postfix), person_of(postfix)
-    connection = await connect_desk(client, postfix, desk)
+    desk, ada = new_desk(postfix), new_person(postfix)
+    connection = await _connect(client, postfix, desk)
     pool = client.server.runtime.database.system
     async with listener() as heard:
         await client.subscribe(heard.url, "message.inbound")

@@ -5,7 +5,6 @@ compared with the same values.
 """
 
 import asyncio
-from collections.abc import Generator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any
@@ -13,23 +12,14 @@ from uuid import UUID
 
 import pytest
 
-from tests.acceptance.mails import connect_desk, desk_of, person_of, post, received_by, written
+from tests.acceptance.mailboxes import config_of, new_desk, new_person, post, received_by, written
 from tests.administrators import Administrator, new_administrator
 from tests.clients import Client, listener
 from tests.outreach.written import new_contact, new_list
-from tests.peers import MailPeer, PeerMissing, mail_peer
+from tests.peers import MailPeer
 
 _DRAFT = """query($id: UUID!) { draft(id: $id) { status subject bodyText messageId sentAt
   history { eventType by { type } } engagement { type at eventId detail } } }"""
-
-
-@pytest.fixture(scope="module")
-def postfix() -> Generator[MailPeer]:
-    try:
-        with mail_peer() as peer:
-            yield peer
-    except PeerMissing as reason:
-        pytest.skip(str(reason))
 
 
 async def _becomes(owner: Administrator, draft_id: str, status: str) -> dict[str, Any]:
@@ -61,7 +51,7 @@ class Story:
 
 async def _listed(client: Client, postfix: MailPeer, desk: str, ada: str) -> tuple[UUID, UUID]:
     """A contact on a list whose drafts the desk sends: the list's id, and the contact's."""
-    connection = await connect_desk(client, postfix, desk)
+    connection = await client.connect("EMAIL", "smtp", config_of(postfix, desk))
     pool, tenant = client.server.runtime.database.system, client.tenant
     account_id = await pool.fetchval("select account_id from connections where id = $1", connection["id"])
     list_id = await new_list(pool, tenant.organisation_id, tenant.application_id, account_id=account_id)
@@ -90,7 +80,7 @@ async def _written(owner: Administrator, list_id: UUID) -> dict[str, Any]:
 @pytest.fixture
 async def story(client: Client, postfix: MailPeer) -> Story:
     """Somebody writes to Ada, and Ada answers."""
-    desk, ada = desk_of(postfix), person_of(postfix)
+    desk, ada = new_desk(postfix), new_person(postfix)
     owner = await new_administrator(client.server, tenant=client.tenant)
     list_id, contact_id = await _listed(client, postfix, desk, ada)
     async with listener() as heard:

@@ -54,6 +54,8 @@ MAY: Mapping[str, set[str]] = {
     "discardDraft": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
+    "addSuppression": MAKERS,
+    "removeSuppression": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -72,6 +74,7 @@ NOBODYS = World(
     draft=MISSING,
     submitted_draft=MISSING,
     spare_draft=MISSING,
+    suppression=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -82,6 +85,7 @@ READS = {
     "previewDraft": {"id": MISSING},
     "drafts": {"first": 5},
     "auditLog": {"first": 5},
+    "suppressions": {"applicationId": MISSING},
 }
 
 

@@ -38,6 +38,7 @@ _KINDS = {
     "scheduleDraft": "draft",
     "cancelDraft": "draft",
     "discardDraft": "draft",
+    "removeSuppression": "suppression",
 }
 _WITH_IDS = [
     (name, argument)
@@ -82,6 +83,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "template",
         "application",
         "draft",
+        "suppression",
     ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
@@ -107,8 +109,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id }
       drafts { edges { node { id contactId listId history { payload } engagement { eventId } } } } }"""
+    listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
-    seen = str(await world.owner.data(query))
+    seen = str(await world.owner.data(query)) + str(await world.owner.data(listed, id=world.application))
 
     for kind, one in world.ids.items():
         assert one in seen, kind
@@ -124,6 +127,7 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     assert await world.owner.data(
         "query($id: UUID!) { draft(id: $id) { id } previewDraft(id: $id) { text } }", id=foreign.draft
     ) == {"draft": None, "previewDraft": None}
+    assert await world.owner.data(listed, id=foreign.application) == {"suppressions": None}
 
 
 async def test_the_hidden_application_is_none(server: Server, owner: Administrator) -> None:
@@ -142,6 +146,8 @@ async def test_the_hidden_application_is_none(server: Server, owner: Administrat
                 "locals": {},
                 "contactId": str(contact),
                 "template": "x",
+                "address": "ada@lighthouse.example",
+                "id": MISSING,
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

@@ -35,6 +35,7 @@ class World:
     draft: str
     submitted_draft: str
     spare_draft: str
+    suppression: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -51,6 +52,7 @@ class World:
             "contact",
             "contact_list",
             "draft",
+            "suppression",
         )
         return {kind: getattr(self, kind) for kind in kinds}
 
@@ -67,6 +69,8 @@ async def new_world(server: Server, owner: Administrator) -> World:
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
           template: createTemplate(applicationId: $a, identifier: "world", textBody: "Hello {{name}}") { id }
+          suppression: addSuppression(
+            applicationId: $a, platformName: EMAIL, address: "gone@lighthouse.example") { id }
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
         }""",
         a=application_id,
@@ -97,6 +101,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         draft=draft,
         submitted_draft=submitted,
         spare_draft=spare,
+        suppression=made["suppression"]["id"],
     )
 
 
@@ -176,6 +181,13 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "applicationId": world.application,
         "locals": {"shop": "Ferry desk"},
     },
+    "addSuppression": lambda world: {
+        "applicationId": world.application,
+        "platformName": "SMS",
+        "address": "+1 555 867 5310",
+        "note": "asked on the phone",
+    },
+    "removeSuppression": lambda world: {"applicationId": world.application, "id": world.suppression},
     "deletePlatformConnection": lambda world: {"id": world.connection},
     "deleteAccount": lambda world: {"id": world.account},
     "deleteApplication": lambda world: {"id": world.application},

@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from outrider.core.errors import Unauthorized
+from outrider.messaging.administering_suppressions import AdministeringSuppressions
 from outrider.outreach.drafts.context import DraftsContext
 from outrider.platforms.base import JsonObject
 from outrider.templates import managing as managing_templates
@@ -30,6 +31,10 @@ from outrider.tenancy.members.values import Member
 from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
 
+Arguments = Mapping[str, Any]
+Resolve = Callable[[Any, "Call", Arguments], Any]
+"""How a field is read: of its source, in a request, with its arguments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Administration:
@@ -39,6 +44,7 @@ class Administration:
     checking: CheckingContext
     templates: TemplatesContext
     drafts: DraftsContext
+    suppressions: AdministeringSuppressions
 
     @property
     def tenancy(self) -> TenancyContext:

@@ -1,4 +1,4 @@
-"""Where an entry stands in its list: its id, behind two bytes that tell the lists apart."""
+"""Cursors of the lists that are read in pages: which list it is of, and the id of an entry."""
 
 import base64
 import binascii
@@ -7,20 +7,25 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 
-_LENGTH: Final = (2 + 16) // 3 * 4
+AUDIT_LOG: Final = b"A1"
+SUPPRESSIONS: Final = b"S1"
+DRAFTS: Final = b"D1"
 
 
 def written_cursor(kind: bytes, entry_id: UUID) -> str:
-    """The cursor of an entry of the lists of a kind, which is two bytes."""
+    """Give the cursor of an entry."""
     return base64.urlsafe_b64encode(kind + entry_id.bytes).decode()
 
 
-def read_cursor(kind: bytes, text: str) -> UUID:
-    """The entry that a cursor names; raises `ValidationError` for any other text, other lists' cursors too."""
+def read_cursor(kind: bytes, text: str | None) -> UUID | None:
+    """Give the id that a cursor holds; raises `ValidationError` for one of another list."""
+    if text is None:
+        return None
     try:
         raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
         raw = b""
-    if len(text) != _LENGTH or not raw.startswith(kind) or len(raw) != len(kind) + 16:
+    is_canonical = len(text) == (len(kind) + 16) // 3 * 4
+    if not is_canonical or not raw.startswith(kind) or len(raw) != len(kind) + 16:
         raise ValidationError("after is not a cursor of this list.", path="after")
     return UUID(bytes=raw[len(kind) :])

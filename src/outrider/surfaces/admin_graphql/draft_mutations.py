@@ -7,8 +7,7 @@ from uuid import UUID
 from outrider.core.errors import ValidationError
 from outrider.outreach.drafts import moving, writing
 from outrider.outreach.drafts.values import Draft, DraftChanges, DraftContent, NewDraft
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.tenancy.context import TenancyContext
 from outrider.tenancy.members.acting import ActingMember
 

@@ -1,7 +1,7 @@
 """How drafts are read: their page, what was done with them, and what came of them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from outrider.outreach.drafts.engagement import Engagement, engagement_of
@@ -15,28 +15,23 @@ from outrider.outreach.drafts.values import (
     DraftStatus,
 )
 from outrider.outreach.drafts.writing import preview_draft
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.cursors import read_cursor, written_cursor
+from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
+from outrider.surfaces.admin_graphql.cursors import DRAFTS, read_cursor, written_cursor
 from outrider.templates.values import Rendering
 from outrider.tenancy.members.roles import Permission
-
-Arguments = Mapping[str, Any]
-Resolve = Callable[[Any, Call, Arguments], Any]
-
-_MARK: Final = b"D1"
 
 
 async def drafts_page(_source: object, call: Call, arguments: Arguments) -> DraftPage:
     """`drafts`."""
     call.member.require(Permission.READ)
-    first, after = arguments.get("first"), arguments.get("after")
+    first = arguments.get("first")
     given: Arguments = arguments.get("filters") or {}
     statuses = given.get("status")
     return await list_drafts(
         call.tenancy,
         call.member.organisation_id,
         first=20 if first is None else first,
-        after=None if after is None else read_cursor(_MARK, after),
+        after=read_cursor(DRAFTS, arguments.get("after")),
         filters=DraftFilters(
             statuses=None if statuses is None else [DraftStatus[one] for one in statuses],
             contact_id=given.get("contactId"),
@@ -81,7 +76,7 @@ def page_info(source: DraftPage, _call: Call, _arguments: Arguments) -> Mapping[
 
 def cursor(draft_id: UUID) -> str:
     """The cursor of a draft."""
-    return written_cursor(_MARK, draft_id)
+    return written_cursor(DRAFTS, draft_id)
 
 
 DRAFT_RESOLVERS: Final[Mapping[str, Resolve]] = {

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.surfaces.admin_graphql.draft_mutations import DRAFT_MUTATIONS
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -325,6 +325,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     **{name: Mutation(run, Permission.OUTREACH) for name, run in DRAFT_MUTATIONS.items()},
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
+    "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
 }
 
 

@@ -4,16 +4,17 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
 from outrider.outreach.drafts.values import DraftEvent
 from outrider.platforms.config import MASK
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.cursors import read_cursor, written_cursor
+from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
+from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, read_cursor, written_cursor
 from outrider.surfaces.admin_graphql.draft_reading import DRAFT_RESOLVERS
+from outrider.surfaces.admin_graphql.suppressing import SUPPRESSION_RESOLVERS
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
 from outrider.templates.values import JsonObject, Rendering, Template
@@ -25,11 +26,7 @@ from outrider.tenancy.managing_accounts import AccountView
 from outrider.tenancy.members import invitations, signing_in
 from outrider.tenancy.queries_backends import DefaultRow
 
-Arguments = Mapping[str, Any]
-Resolve = Callable[[Any, Call, Arguments], Any]
-
 _CAPITAL: Final = re.compile("[A-Z]")
-_CURSOR: Final = b"A1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +135,12 @@ def _account_url(source: AccountView, call: Call, _arguments: Arguments) -> str:
 
 
 async def _audit_log(_source: object, call: Call, arguments: Arguments) -> AuditPage:
-    first, after = arguments.get("first"), arguments.get("after")
+    first = arguments.get("first")
     return await list_audit(
         call.tenancy,
         call.member,
         first=20 if first is None else first,
-        after=None if after is None else read_cursor(_CURSOR, after),
+        after=read_cursor(AUDIT_LOG, arguments.get("after")),
         filters=_filters(arguments.get("filters") or {}),
     )
 
@@ -180,7 +177,7 @@ def _page_info(source: AuditPage, _call: Call, _arguments: Arguments) -> Mapping
 
 
 def _cursor(event: AuditEvent) -> str:
-    return written_cursor(_CURSOR, event.id)
+    return written_cursor(AUDIT_LOG, event.id)
 
 
 def _member_of_mapping(name: str) -> Resolve:
@@ -265,5 +262,6 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
         f"PageInfo.{name}": _member_of_mapping(name)
         for name in ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor")
     },
+    **SUPPRESSION_RESOLVERS,
 }
 """The fields that are more than an attribute."""

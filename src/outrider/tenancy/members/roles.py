@@ -40,6 +40,8 @@ class Permission(StrEnum):
     """Templates, and the locals that they are rendered with."""
     OUTREACH = "outreach"
     """Contacts, companies, lists, imports, and what is written to them."""
+    SUPPRESSIONS = "suppressions"
+    """To whom applications send nothing any more."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -54,6 +56,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.CONNECTIONS,
                 Permission.TEMPLATES,
                 Permission.OUTREACH,
+                Permission.SUPPRESSIONS,
             }
         ),
         Role.VIEWER: frozenset({Permission.READ}),

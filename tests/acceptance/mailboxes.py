@@ -1,4 +1,4 @@
-"""How tests speak to the Postfix and Dovecot peer: a desk that sends, people who get mails and answer."""
+"""What tests with a real Postfix and Dovecot share: addresses there, mail read and mail posted."""
 
 import email
 import email.policy
@@ -6,18 +6,31 @@ import imaplib
 import smtplib
 import time
 from email.message import EmailMessage
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.clients import Client
 from tests.peers import MailPeer
 
 
-async def connect_desk(client: Client, postfix: MailPeer, desk: str, **more: object) -> dict[str, Any]:
-    """A connection that sends through Postfix and reads the desk's mailbox."""
-    config = {
+def new_desk(postfix: MailPeer) -> str:
+    """An address to send from that nobody else uses."""
+    return f"desk-{uuid4().hex[:6]}@{postfix.domain}"
+
+
+def new_person(postfix: MailPeer) -> str:
+    """An address to send to that nobody else uses."""
+    return f"ada-{uuid4().hex[:8]}@{postfix.domain}"
+
+
+def bouncing(postfix: MailPeer) -> str:
+    """An address that Postfix takes, and Dovecot refuses afterwards."""
+    return f"ada!{uuid4().hex[:6]}@{postfix.domain}"
+
+
+def config_of(postfix: MailPeer, desk: str, **more: object) -> dict[str, object]:
+    """The configuration of a connection that sends from an address there, and reads its mailbox."""
+    return {
         "host": postfix.host,
         "port": postfix.smtp_port,
         "security": "none",
@@ -30,21 +43,10 @@ async def connect_desk(client: Client, postfix: MailPeer, desk: str, **more: obj
         "imap_poll_seconds": 1,
         **more,
     }
-    return await client.connect("EMAIL", "smtp", config)
-
-
-def desk_of(postfix: MailPeer) -> str:
-    """A new address that sends."""
-    return f"desk-{uuid4().hex[:6]}@{postfix.domain}"
-
-
-def person_of(postfix: MailPeer) -> str:
-    """A new address of somebody."""
-    return f"ada-{uuid4().hex[:8]}@{postfix.domain}"
 
 
 def received_by(postfix: MailPeer, user: str) -> EmailMessage:
-    """The newest mail in somebody's mailbox, once there is one."""
+    """The newest mail of a mailbox, once there is one."""
     give_up_at = time.monotonic() + 20
     with imaplib.IMAP4(postfix.host, postfix.imap_port, timeout=10) as imap:
         imap.login(user, postfix.password)
@@ -62,13 +64,13 @@ def received_by(postfix: MailPeer, user: str) -> EmailMessage:
 
 
 def post(postfix: MailPeer, mail: EmailMessage, sender: str, recipient: str) -> None:
-    """Hand a mail to Postfix."""
+    """Send a mail as other people do."""
     with smtplib.SMTP(postfix.host, postfix.smtp_port, timeout=10) as smtp:
         smtp.send_message(mail, sender, [recipient])
 
 
 def written(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
-    """A mail that Ada wrote."""
+    """A mail by Ada."""
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = f"Ada <{sender}>", recipient, subject
     mail["Message-ID"] = f"<{uuid4()}@ada.example>"
