@@ -1,6 +1,6 @@
 """Builds the process: the only module that names concrete handlers and pools."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -56,7 +56,7 @@ from outrider.tenancy.api_keys import ApiKeyDirectory
 from outrider.tenancy.application_directory import ApplicationDirectory
 from outrider.tenancy.backends import BackendDirectory
 from outrider.tenancy.callback_addresses import CallbackAddresses
-from outrider.tenancy.changes import Both, Directory, follow_changes
+from outrider.tenancy.changes import Both, keep_current
 from outrider.tenancy.checking_connections import CheckingContext
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import Changed, TenancyContext
@@ -79,13 +79,9 @@ APPENDED = "outrider_appended"
 class Worker(Protocol):
     """Looks for work of its own, in the background."""
 
-    def start(self) -> None:
-        """Begin to look; needs a running loop."""
-        ...
+    def start(self) -> None: ...
 
-    async def close(self) -> None:
-        """Stop looking; what is under way goes on elsewhere."""
-        ...
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +232,7 @@ async def open_runtime(
     listener = Listener(dsn).on(APPENDED, announcer.heard).on_gap(heads.look)
     sending = SendingContext(appender, connections, registry, ids, waiters, database.system, recording)
     drafts, due_drafts = _drafts(tenancy, sending, backends, templates, role)
-    _follow(
+    keep_current(
         listener,
         {
             Changed.API_KEY: api_keys,
@@ -406,11 +402,3 @@ def _drafts(
     """What drafts need, and what sends them when they are due."""
     drafts = DraftsContext(tenancy, sending, backends, partial(render, templates))
     return drafts, DueDrafts(drafts) if role != "api" else None
-
-
-def _follow(listener: Listener, directories: Mapping[Changed, Directory]) -> None:
-    def clear() -> None:
-        for directory in directories.values():
-            directory.clear()
-
-    follow_changes(listener, {kind: directory.forget for kind, directory in directories.items()}, clear)

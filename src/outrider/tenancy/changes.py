@@ -47,3 +47,13 @@ def follow_changes(
             clear()
 
     listener.on(CHANGES, heard).on_gap(clear)
+
+
+def keep_current(listener: Listener, directories: Mapping[Changed, Directory]) -> None:
+    """Follow the changes of all the directories of a process."""
+
+    def clear() -> None:
+        for directory in directories.values():
+            directory.clear()
+
+    follow_changes(listener, {kind: directory.forget for kind, directory in directories.items()}, clear)
