@@ -170,7 +170,12 @@ async def open_runtime(
     recording = Recording(ids, file_links.url)
     http = OutgoingHttp(allow_private_targets=settings.allow_private_targets)
     sandbox, registry = open_adapters(settings, http, sealer)
-    connections = ConnectionDirectory(database, sealer, registry, _callbacks(settings, sealer))
+    connections = ConnectionDirectory(
+        database,
+        sealer,
+        registry,
+        CallbackAddresses(settings.public_url, sealer.derived_keys(callback_addresses.PURPOSE)),
+    )
     tenancy = _tenancy(settings, database, sealer, registry, ids)
     subscription_directory, applications, schemas = (
         SubscriptionDirectory(database, sealer),
@@ -343,10 +348,6 @@ async def _opened_database(dsn: str, sealer: Sealer) -> Database:
         await database.close()
         raise
     return database
-
-
-def _callbacks(settings: Settings, sealer: Sealer) -> CallbackAddresses:
-    return CallbackAddresses(settings.public_url, sealer.derived_keys(callback_addresses.PURPOSE))
 
 
 def _files(settings: Settings, sealer: Sealer, ids: IdClock) -> tuple[FileLinks, ContentStorage]:
