@@ -42,6 +42,9 @@ class Arguments(argparse.Namespace):
     slug: str | None
     backend: str | None
     channel: str
+    provider: str | None
+    identifier: str | None
+    config: str | None
     days: int | None
     key_id: str
     file: str
@@ -100,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_projects(
         _add(commands.add_parser, "projects", "create and list applications, choose their backends")
     )
+    _add_backends(_add(commands.add_parser, "backends", "create and list accounts at providers"))
     _add_members(_add(commands.add_parser, "members", "add, list and remove the people who administer"))
     add_contacts(_add(commands.add_parser, "contacts", "import and list contacts"), _add)
     add_lists(_add(commands.add_parser, "lists", "make, list, archive lists of contacts"), _add)
@@ -188,6 +192,22 @@ def _add_projects(parser: argparse.ArgumentParser) -> None:
     )
     default.add_argument("backend", nargs="?", help="the account's identifier (none any more)")
     for action in (create, listing, default):
+        action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
+
+
+def _add_backends(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    create = _add(actions.add_parser, "create", "create an account at a provider and print its identifier")
+    create.add_argument(
+        "channel", metavar="type", choices=[one.value for one in Channel], help="the type: email, sms, …"
+    )
+    create.add_argument(
+        "--provider", help="who carries its messages: smtp, mailgun, … (the type's usual one)"
+    )
+    create.add_argument("--identifier", help="what messages call it (a random one)")
+    create.add_argument("--config", metavar="FILE", help="its settings as JSON; - reads standard input")
+    listing = _add(actions.add_parser, "list", "list the accounts")
+    for action in (create, listing):
         action.add_argument("--organisation", metavar="NAME", help="the organisation, if there are several")
 
 

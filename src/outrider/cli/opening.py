@@ -25,8 +25,13 @@ def load_settings(**typed: str | None) -> Settings:
 
 
 @asynccontextmanager
-async def opened_tenancy(settings: Settings) -> AsyncGenerator[TenancyContext]:
-    """The tenants of the running database, or of the one that is started for the while; a new one is migrated."""
+async def opened_tenancy(
+    settings: Settings, registry: Registry | None = None
+) -> AsyncGenerator[TenancyContext]:
+    """The tenants of the running database, or of the one that is started for the while; a new one is migrated.
+
+    Without a registry no provider is known: few commands need one, and loading them takes time.
+    """
     async with opened_server(settings) as dsn:
         if await migrating.is_new(dsn):
             await migrating.migrate(dsn)
@@ -38,7 +43,7 @@ async def opened_tenancy(settings: Settings) -> AsyncGenerator[TenancyContext]:
             yield TenancyContext(
                 database=database,
                 sealer=sealer,
-                registry=Registry.of([]),
+                registry=registry or Registry.of([]),
                 ids=IdClock(),
                 public_url=settings.public_url,
                 default_tier=settings.default_tier,

@@ -14,6 +14,7 @@ from outrider.core.hashing import new_token
 from outrider.platforms.base import Channel, JsonObject
 from outrider.tenancy import queries, queries_administering, queries_connections
 from outrider.tenancy.accounts import change_config, prepare_account
+from outrider.tenancy.actors import Author, Configuring, Environment
 from outrider.tenancy.context import (
     Changed,
     TenancyContext,
@@ -58,16 +59,44 @@ class AccountView:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """Whoever types commands beside the database."""
+
+    organisation_id: UUID
+    environment: Environment = Environment.LIVE
+
+
 async def create_account(context: TenancyContext, member: ActingMember, new: NewOwnAccount) -> AccountView:
     """Create an account that no connection uses yet."""
     member.require(Permission.CONNECTIONS)
+    return await _created(context, member, new, by=member)
+
+
+async def create_account_by_operator(
+    context: TenancyContext, organisation_id: UUID, new: NewOwnAccount
+) -> AccountView:
+    """Create an account at the command line, where whoever can open the database may do anything."""
+    return await _created(context, _Operator(organisation_id), new, by=None)
+
+
+async def list_accounts_of(context: TenancyContext, organisation_id: UUID) -> list[AccountView]:
+    """List an organisation's accounts, the oldest first."""
+    async with settings_transaction(context, organisation_id) as connection:
+        rows = await queries_administering.select_accounts(connection, organisation_id)
+    return [_view(row) for row in rows]
+
+
+async def _created(
+    context: TenancyContext, configuring: Configuring, new: NewOwnAccount, *, by: Author | None
+) -> AccountView:
     if new.identifier is None:
         identifier = f"{new.channel}-{new_token(6).lower()}"
     else:
         identifier = checked_identifier(new.identifier)
     account = prepare_account(
         context,
-        member,
+        configuring,
         channel=new.channel,
         provider=new.provider,
         identifier=identifier,
@@ -75,18 +104,17 @@ async def create_account(context: TenancyContext, member: ActingMember, new: New
     )
     account_id = account.insert.id
     try:
-        async with settings_transaction(context, member.organisation_id) as connection:
-            await queries.insert_account(connection, member.organisation_id, account.insert)
-            row = await _locked(connection, member, account_id)
+        organisation_id = configuring.organisation_id
+        async with settings_transaction(context, organisation_id) as connection:
+            await queries.insert_account(connection, organisation_id, account.insert)
+            row = await _locked(connection, organisation_id, account_id)
             payload = {
                 "account_id": account_id,
                 "channel": row.channel,
                 "provider": row.provider,
                 "identifier": identifier,
             }
-            await append_audit(
-                context, connection, member.organisation_id, "system.account.created", payload, by=member
-            )
+            await append_audit(context, connection, organisation_id, "system.account.created", payload, by=by)
     except asyncpg.UniqueViolationError:
         raise _taken(identifier) from None
     return _view(row, webhook_url=account.webhook_url)
@@ -105,13 +133,13 @@ async def update_account(
     wanted = None if identifier is None else checked_identifier(identifier)
     try:
         async with settings_transaction(context, member.organisation_id) as connection:
-            row = await _locked(connection, member, account_id)
+            row = await _locked(connection, member.organisation_id, account_id)
             if wanted is not None:
                 await queries_administering.rename_account(
                     connection, member.organisation_id, account_id, wanted
                 )
             changed = await _reconfigure(context, connection, member, row, config)
-            after = await _locked(connection, member, account_id)
+            after = await _locked(connection, member.organisation_id, account_id)
             payload = {
                 "account_id": account_id,
                 "identifier": after.identifier,
@@ -130,7 +158,7 @@ async def delete_account(context: TenancyContext, member: ActingMember, account_
     member.require(Permission.CONNECTIONS)
     organisation_id = member.organisation_id
     async with settings_transaction(context, organisation_id) as connection:
-        row = await _locked(connection, member, account_id)
+        row = await _locked(connection, member.organisation_id, account_id)
         using = await queries_administering.count_connections(connection, organisation_id, account_id)
         if using:
             raise AccountInUse(f"{using} connections use the account; delete them first.", connections=using)
@@ -143,9 +171,7 @@ async def delete_account(context: TenancyContext, member: ActingMember, account_
 async def list_accounts(context: TenancyContext, member: ActingMember) -> list[AccountView]:
     """List the organisation's accounts, the oldest first."""
     member.require(Permission.READ)
-    async with settings_transaction(context, member.organisation_id) as connection:
-        rows = await queries_administering.select_accounts(connection, member.organisation_id)
-    return [_view(row) for row in rows]
+    return await list_accounts_of(context, member.organisation_id)
 
 
 async def _reconfigure(
@@ -171,8 +197,8 @@ async def _reconfigure(
     return config.changed
 
 
-async def _locked(connection: Connection, member: ActingMember, account_id: UUID) -> AccountRow:
-    row = await queries_administering.lock_account(connection, member.organisation_id, account_id)
+async def _locked(connection: Connection, organisation_id: UUID, account_id: UUID) -> AccountRow:
+    row = await queries_administering.lock_account(connection, organisation_id, account_id)
     if row is None:
         raise NotFound("Account not found.", resource_type="Account", resource_id=str(account_id))
     return row
