@@ -93,7 +93,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
             applicationId: $a, platformName: EMAIL, address: "gone@lighthouse.example") { id }
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
           company: createCompany(name: "World") { id }
-          list: createContactList(name: "World") { id }
+          list: createContactList(name: "World", applicationId: $a) { id }
           contact: createContact(email: "ada@world.example", company: {domain: "world.example"},
             addresses: [{platformName: SMS, address: "+49 30 123456"}]) { id }
           archived: createContactList(name: "Old World") { id }
@@ -132,7 +132,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
     contact = UUID(made["contact"]["id"])
     for _ in range(2):
         await new_contact(pool, organisation_id, list_id=UUID(made["list"]["id"]))
-    submitted, draft, spare = [await _draft(owner, contact) for _ in range(3)]
+    submitted, draft, spare = [await _draft(owner, contact, application_id) for _ in range(3)]
     await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { id } }", id=submitted)
     return World(
         owner=owner,
@@ -161,10 +161,12 @@ async def new_world(server: Server, owner: Administrator) -> World:
     )
 
 
-async def _draft(owner: Administrator, contact: UUID) -> str:
+async def _draft(owner: Administrator, contact: UUID, application_id: str) -> str:
     created = await owner.data(
-        """mutation($c: UUID!) { createDraft(contactId: $c, subject: "Hello", bodyText: "x") { id } }""",
+        """mutation($c: UUID!, $a: UUID!) {
+          createDraft(contactId: $c, applicationId: $a, subject: "Hello", bodyText: "x") { id } }""",
         c=str(contact),
+        a=application_id,
     )
     return str(created["createDraft"]["id"])
 
