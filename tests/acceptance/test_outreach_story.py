@@ -1,7 +1,6 @@
-"""Outreach from a contact to an answer: a real Postfix takes the mail, a real Dovecot brings the reply.
+"""Outreach from an import to an answer: a real Postfix takes the mail, a real Dovecot brings the reply.
 
-The draft's state, its timeline, the event graph and the webhooks tell the same story. What the read API tells of it is
-compared with the same values.
+The draft's state, its timeline, the event graph, the read API and the webhooks of both contracts tell the same story.
 """
 
 import asyncio
@@ -14,9 +13,9 @@ import pytest
 
 from tests.acceptance.mailboxes import config_of, new_desk, new_person, post, received_by, written
 from tests.administrators import Administrator, new_administrator
-from tests.clients import Client, listener
-from tests.outreach.written import new_contact, new_list
+from tests.clients import Client, Listener, listener
 from tests.peers import MailPeer
+from tests.surfaces.outbound_rest.shelf import new_reads
 
 _DRAFT = """query($id: UUID!) { draft(id: $id) { status subject bodyText messageId sentAt
   history { eventType by { type } } engagement { type at eventId detail } } }"""
@@ -42,6 +41,7 @@ class Story:
     replied: dict[str, Any]
     mail: EmailMessage
     webhooks: dict[str, dict[str, Any]]
+    organisation_webhooks: list[dict[str, Any]]
 
     @property
     def timeline(self) -> dict[str, dict[str, Any]]:
@@ -49,16 +49,39 @@ class Story:
         return {one["type"]: one for one in self.replied["engagement"]}
 
 
-async def _listed(client: Client, postfix: MailPeer, desk: str, ada: str) -> tuple[UUID, UUID]:
-    """A contact on a list whose drafts the desk sends: the list's id, and the contact's."""
-    connection = await client.connect("EMAIL", "smtp", config_of(postfix, desk))
-    pool, tenant = client.server.runtime.database.system, client.tenant
-    account_id = await pool.fetchval("select account_id from connections where id = $1", connection["id"])
-    list_id = await new_list(pool, tenant.organisation_id, tenant.application_id, account_id=account_id)
-    contact_id = await new_contact(
-        pool, tenant.organisation_id, email=ada, company="Harbour & Co", list_id=list_id
+async def _imported(owner: Administrator, client: Client, config: object, ada: str) -> tuple[UUID, UUID]:
+    """A contact imported to a list whose drafts the desk sends: the list's id, and the contact's."""
+    await client.connect("EMAIL", "smtp", config)
+    found = await client.data("{ platformConnections { accountId } }")
+    made = await owner.data(
+        """mutation($application: UUID!, $account: UUID!) {
+          createContactList(
+            name: "Harbours", goal: "a call", applicationId: $application, accountId: $account) { id } }""",
+        application=str(client.tenant.application_id),
+        account=found["platformConnections"][0]["accountId"],
     )
-    return list_id, contact_id
+    list_id = made["createContactList"]["id"]
+    begun = await owner.data(
+        """mutation($list: UUID!, $rows: String!) {
+          importContacts(format: CSV, content: $rows, listId: $list, mapping: {name: "Who"}) { id } }""",
+        list=list_id,
+        rows=f"Who,email,company\nAda Lovelace,{ada},Harbour & Co\n",
+    )
+    await _finished(owner, begun["importContacts"]["id"])
+    contacts = await owner.data("{ contacts { edges { node { id } } } }")
+    (edge,) = contacts["contacts"]["edges"]
+    return UUID(list_id), UUID(edge["node"]["id"])
+
+
+async def _finished(owner: Administrator, import_id: str) -> None:
+    query = "query($id: UUID!) { contactImport(id: $id) { status created failed } }"
+    async with asyncio.timeout(30):
+        while True:
+            found = (await owner.data(query, id=import_id))["contactImport"]
+            if found["status"] not in {"WAITING", "RUNNING"}:
+                break
+            await asyncio.sleep(0.1)
+    assert found == {"status": "FINISHED", "created": 1, "failed": 0}
 
 
 async def _written(owner: Administrator, list_id: UUID) -> dict[str, Any]:
@@ -82,8 +105,13 @@ async def story(client: Client, postfix: MailPeer) -> Story:
     """Somebody writes to Ada, and Ada answers."""
     desk, ada = new_desk(postfix), new_person(postfix)
     owner = await new_administrator(client.server, tenant=client.tenant)
-    list_id, contact_id = await _listed(client, postfix, desk, ada)
-    async with listener() as heard:
+    async with listener() as heard, listener() as organisation:
+        await owner.data(
+            """mutation($url: String!) { createWebhookSubscription(name: "all", targetUrl: $url) {
+              subscription { id } } }""",
+            url=organisation.url,
+        )
+        list_id, contact_id = await _imported(owner, client, config_of(postfix, desk), ada)
         await client.subscribe(heard.url, "message.*")
         draft = await _written(owner, list_id)
         await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { status } }", id=draft["id"])
@@ -95,13 +123,21 @@ async def story(client: Client, postfix: MailPeer) -> Story:
         await asyncio.to_thread(post, postfix, reply, ada, desk)
         replied = await _becomes(owner, draft["id"], "REPLIED")
         told = await heard.wait_for_types("message.outbound", "message.sent", "message.inbound", seconds=30)
-    return Story(client, contact_id, draft, sent, replied, mail, told)
+        await _hears_of_the_reply(organisation)
+    return Story(client, contact_id, draft, sent, replied, mail, told, organisation.bodies)
+
+
+async def _hears_of_the_reply(organisation: Listener) -> None:
+    async with asyncio.timeout(30):
+        while not any(body["eventType"] == "message.inbound" for body in organisation.bodies):
+            await asyncio.sleep(0.05)
 
 
 async def test_from_a_contact_to_an_answer_everybody_is_told_the_same(story: Story) -> None:
     _check_draft(story)
     await _check_graph(story)
     await _check_webhooks(story)
+    await _check_reads(story)
 
 
 def _check_draft(story: Story) -> None:
@@ -143,3 +179,28 @@ async def _check_webhooks(story: Story) -> None:
         [UUID(one["event_id"]) for one in told.values()],
     )
     assert [row["contact_id"] for row in found] == [story.contact_id] * len(told)
+
+
+async def _check_reads(story: Story) -> None:
+    reads = await new_reads(story.client)
+    contact_id, draft_id = str(story.contact_id), story.draft["id"]
+    (contact,) = (await reads.get("/contacts", q="love harb"))["data"]
+    assert (contact["id"], contact["company"]["name"]) == (contact_id, "Harbour & Co")
+    (listed,) = (await reads.get("/drafts", status="replied", contactId=contact_id))["data"]
+    assert listed["id"] == draft_id
+    draft = await reads.get(f"/drafts/{draft_id}")
+    assert draft["body"]["text"] == "At 7:40, Harbour & Co?"
+    assert draft["engagement"] == [
+        {**one, "at": draft["engagement"][number]["at"]}
+        for number, one in enumerate(story.replied["engagement"])
+    ]
+    # what the read API lists is what the organisation's endpoint was told, word for word
+    events = {event["id"]: event for event in await reads.walk("/events")}
+    told = {body["id"]: body for body in story.organisation_webhooks}
+    types = {body["eventType"] for body in told.values()}
+    assert {"message.outbound", "message.sent", "message.inbound", "system.draft.approved"} <= types
+    for one, body in told.items():
+        if body["eventType"] != "message.outbound":
+            assert events[one] == body
+    mine = [event["eventType"] for event in events.values() if event["contactId"] == contact_id]
+    assert {"message.outbound", "message.sent", "message.inbound", "system.draft.created"} <= set(mine)
