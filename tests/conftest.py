@@ -50,17 +50,28 @@ def settings_for(folder: Path, dsn: str, **overrides: str) -> Settings:
 
 
 @pytest.fixture(scope="session")
-async def runtime(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Runtime]:
+def files_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where `runtime` and `server` keep files: each sends messages that the other has accepted."""
+    return str(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture(scope="session")
+async def runtime(
+    dsn: str, tmp_path_factory: pytest.TempPathFactory, files_folder: str
+) -> AsyncGenerator[Runtime]:
     """All parts of a process, without its HTTP server."""
-    opened = await open_runtime(settings_for(tmp_path_factory.mktemp("runtime"), dsn), dsn, role="all")
+    settings = settings_for(tmp_path_factory.mktemp("runtime"), dsn, FILES_DIR=files_folder)
+    opened = await open_runtime(settings, dsn, role="all")
     yield opened
     await opened.close()
 
 
 @pytest.fixture(scope="session")
-async def server(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
+async def server(
+    dsn: str, tmp_path_factory: pytest.TempPathFactory, files_folder: str
+) -> AsyncGenerator[Server]:
     """A whole server that answers over HTTP, on the database of `runtime` (so they share the shards)."""
-    settings = settings_for(tmp_path_factory.mktemp("server"), dsn, PORT="0")
+    settings = settings_for(tmp_path_factory.mktemp("server"), dsn, PORT="0", FILES_DIR=files_folder)
     async with running_server(settings, dsn) as running, aiohttp.ClientSession() as session:
         yield Server(running.runtime, f"http://127.0.0.1:{running.port}", session)
 

@@ -61,10 +61,11 @@ install_emulate() {
 mkdir -p .peers
 exec 9>.peers/.lock
 flock -w "$LIMIT" 9 || exit 0
-# Tried once a day at most: a machine without network should not wait at every test run.
+# Tried once a day at most: a machine without network should not wait at every test run. A script that is newer than
+# its last try installs other things.
 tried=.peers/.tried
 [ -d "${OUTRIDER_SHARED:-}" ] || tried=.peers/.tried-alone
-[ -z "$(find "$tried" -mmin -1440 2>/dev/null)" ] || exit 0
+[ -z "$(find "$tried" -mmin -1440 -newer tools/install_peers.sh 2>/dev/null)" ] || exit 0
 install() {
     install_graphql
     install_handlebars

@@ -1,32 +1,17 @@
 """Mail through the whole server: GraphQL in, a real Postfix, and IMAP to read what arrived."""
 
 import asyncio
-import email
-import email.policy
-import imaplib
 import re
 import time
-from collections.abc import Generator
-from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
+from tests.acceptance.mailboxes import received_by
 from tests.clients import Client, listener
-from tests.peers import MailPeer, PeerMissing, mail_peer
+from tests.peers import MailPeer
 
 _ATTEMPTS = """select a.number, a.result, a.detail from attempts a
 where a.application_id = $1 and a.delivery_id = $2 order by a.number"""
-
-
-@pytest.fixture(scope="module")
-def postfix() -> Generator[MailPeer]:
-    try:
-        with mail_peer() as peer:
-            yield peer
-    except PeerMissing as reason:
-        pytest.skip(str(reason))
 
 
 async def _connect(client: Client, postfix: MailPeer) -> dict[str, Any]:
@@ -40,24 +25,7 @@ async def _connect(client: Client, postfix: MailPeer) -> dict[str, Any]:
     return await client.connect("EMAIL", "smtp", config)
 
 
-def _read_back(postfix: MailPeer, user: str) -> EmailMessage:
-    give_up_at = time.monotonic() + 20
-    with imaplib.IMAP4(postfix.host, postfix.imap_port, timeout=10) as imap:
-        imap.login(user, postfix.password)
-        while time.monotonic() < give_up_at:
-            imap.select("INBOX")
-            _, (found,) = imap.search(None, "ALL")
-            if found:
-                _, parts = imap.fetch(found.split()[-1].decode(), "(RFC822)")
-                assert isinstance(parts[0], tuple)
-                mail = email.message_from_bytes(parts[0][1], policy=email.policy.default)
-                assert isinstance(mail, EmailMessage)
-                return mail
-            time.sleep(0.1)
-    pytest.fail("the mail did not arrive")
-
-
-async def test_a_mail_sent_through_graphql_is_read_back_with_its_subject_and_both_bodies(
+async def test_a_mail_sent_through_graphql_isreceived_by_with_its_subject_and_both_bodies(
     client: Client, postfix: MailPeer
 ) -> None:
     connection = await _connect(client, postfix)
@@ -69,7 +37,7 @@ async def test_a_mail_sent_through_graphql_is_read_back_with_its_subject_and_bot
     )
 
     assert sent["status"]["state"] == "sent"
-    mail = await asyncio.to_thread(_read_back, postfix, user)
+    mail = await asyncio.to_thread(received_by, postfix, user)
     assert mail["Subject"] == "Your crossing ⛴"
     assert mail["From"] == f"Ferry desk <desk@{postfix.domain}>"
     assert mail["To"] == user
@@ -87,7 +55,7 @@ async def test_a_plain_mail_has_one_part(client: Client, postfix: MailPeer) -> N
 
     await client.send(connection["id"], user, "Dear Cleo,\n\n<b>no</b> HTML", metadata={"subject": "Plain"})
 
-    mail = await asyncio.to_thread(_read_back, postfix, user)
+    mail = await asyncio.to_thread(received_by, postfix, user)
     assert mail.get_content_type() == "text/plain"
     assert mail.get_content().replace("\r\n", "\n").strip() == "Dear Cleo,\n\n<b>no</b> HTML"
 

@@ -1,85 +1,16 @@
 """Mail that comes back, through the whole server: a real Postfix sends it, a real Dovecot keeps it, we read it."""
 
 import asyncio
-import email
-import email.policy
-import imaplib
-import smtplib
-import time
-from collections.abc import Generator
-from email.message import EmailMessage
 from typing import Any
-from uuid import uuid4
-
-import pytest
 
 from outrider.runtime.verifying import verify
+from tests.acceptance.mailboxes import bouncing, config_of, new_desk, new_person, post, received_by, written
 from tests.clients import Client, Listener, listener
-from tests.peers import MailPeer, PeerMissing, mail_peer
+from tests.peers import MailPeer
 
 
-@pytest.fixture(scope="module")
-def postfix() -> Generator[MailPeer]:
-    try:
-        with mail_peer() as peer:
-            yield peer
-    except PeerMissing as reason:
-        pytest.skip(str(reason))
-
-
-async def _connect(client: Client, postfix: MailPeer, desk: str, **more: object) -> dict[str, Any]:
-    config = {
-        "host": postfix.host,
-        "port": postfix.smtp_port,
-        "security": "none",
-        "from_email": desk,
-        "from_name": "Ferry desk",
-        "imap_host": postfix.host,
-        "imap_port": postfix.imap_port,
-        "imap_security": "none",
-        "imap_password": postfix.password,
-        "imap_poll_seconds": 1,
-        **more,
-    }
-    return await client.connect("EMAIL", "smtp", config)
-
-
-def _desk(postfix: MailPeer) -> str:
-    return f"desk-{uuid4().hex[:6]}@{postfix.domain}"
-
-
-def _person(postfix: MailPeer) -> str:
-    return f"ada-{uuid4().hex[:8]}@{postfix.domain}"
-
-
-def _received_by(postfix: MailPeer, user: str) -> EmailMessage:
-    give_up_at = time.monotonic() + 20
-    with imaplib.IMAP4(postfix.host, postfix.imap_port, timeout=10) as imap:
-        imap.login(user, postfix.password)
-        while time.monotonic() < give_up_at:
-            imap.select("INBOX")
-            _, (found,) = imap.search(None, "ALL")
-            if found:
-                _, parts = imap.fetch(found.split()[-1].decode(), "(RFC822)")
-                assert isinstance(parts[0], tuple)
-                mail = email.message_from_bytes(parts[0][1], policy=email.policy.default)
-                assert isinstance(mail, EmailMessage)
-                return mail
-            time.sleep(0.1)
-    pytest.fail("the mail did not arrive")
-
-
-def _post(postfix: MailPeer, mail: EmailMessage, sender: str, recipient: str) -> None:
-    with smtplib.SMTP(postfix.host, postfix.smtp_port, timeout=10) as smtp:
-        smtp.send_message(mail, sender, [recipient])
-
-
-def _written(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
-    mail = EmailMessage()
-    mail["From"], mail["To"], mail["Subject"] = f"Ada <{sender}>", recipient, subject
-    mail["Message-ID"] = f"<{uuid4()}@ada.example>"
-    mail.set_content(text)
-    return mail
+async def _connect(client: Client, postfix: MailPeer, desk: str) -> dict[str, Any]:
+    return await client.connect("EMAIL", "smtp", config_of(postfix, desk))
 
 
 async def _told(heard: Listener, event_type: str) -> dict[str, Any]:
@@ -87,11 +18,10 @@ async def _told(heard: Listener, event_type: str) -> dict[str, Any]:
 
 
 async def test_a_bounce_becomes_failed_with_its_code(client: Client, postfix: MailPeer) -> None:
-    connection = await _connect(client, postfix, _desk(postfix))
+    connection = await _connect(client, postfix, new_desk(postfix))
     async with listener() as heard:
         await client.subscribe(heard.url, "message.failed")
-        # Postfix takes this one, and Dovecot refuses it afterwards
-        sent = await client.send(connection["id"], f"ada!{uuid4().hex[:6]}@{postfix.domain}", "Hello")
+        sent = await client.send(connection["id"], bouncing(postfix), "Hello")
         assert sent["status"]["state"] == "sent"
         told = await _told(heard, "message.failed")
 
@@ -105,18 +35,18 @@ async def test_a_bounce_becomes_failed_with_its_code(client: Client, postfix: Ma
 
 
 async def test_a_reply_becomes_a_message_in_its_thread(client: Client, postfix: MailPeer) -> None:
-    desk, ada = _desk(postfix), _person(postfix)
+    desk, ada = new_desk(postfix), new_person(postfix)
     connection = await _connect(client, postfix, desk)
     sent = await client.send(connection["id"], ada, "When?", metadata={"subject": "Your crossing"})
-    mail = await asyncio.to_thread(_received_by, postfix, ada)
-    reply = _written(ada, desk, "Re: Your crossing", "At 7:40, please.")
+    mail = await asyncio.to_thread(received_by, postfix, ada)
+    reply = written(ada, desk, "Re: Your crossing", "At 7:40, please.")
     reply["In-Reply-To"] = mail["Message-ID"]
     reply.add_alternative("<p>At <b>7:40</b>, please.</p>", subtype="html")
     reply.add_attachment(b"%PDF-1.4 ticket", maintype="application", subtype="pdf", filename="Fähre.pdf")
 
     async with listener() as heard:
         await client.subscribe(heard.url, "message.inbound", "file.inbound")
-        await asyncio.to_thread(_post, postfix, reply, ada, desk)
+        await asyncio.to_thread(post, postfix, reply, ada, desk)
         told = await _told(heard, "message.inbound")
         file = await _told(heard, "file.inbound")
 
@@ -139,19 +69,19 @@ async def test_a_reply_becomes_a_message_in_its_thread(client: Client, postfix: 
 async def test_other_mail_begins_a_conversation_and_is_told_once_by_two_looks(
     client: Client, postfix: MailPeer
 ) -> None:
-    desk, ada = _desk(postfix), _person(postfix)
+    desk, ada = new_desk(postfix), new_person(postfix)
     connection = await _connect(client, postfix, desk)
     pool = client.server.runtime.database.system
     async with listener() as heard:
         await client.subscribe(heard.url, "message.inbound")
-        await asyncio.to_thread(_post, postfix, _written(ada, desk, "Hello", "First"), ada, desk)
+        await asyncio.to_thread(post, postfix, written(ada, desk, "Hello", "First"), ada, desk)
         first = await _told(heard, "message.inbound")
         # the cursor is lost, as with a process that ends before it is kept
         await pool.execute(
             "update polls set cursor = null, claim = null, due_at = now() where connection_id = $1",
             connection["id"],
         )
-        await asyncio.to_thread(_post, postfix, _written(ada, desk, "Hello", "Second"), ada, desk)
+        await asyncio.to_thread(post, postfix, written(ada, desk, "Hello", "Second"), ada, desk)
         async with asyncio.timeout(20):
             while len(heard.bodies) < 2:
                 await asyncio.sleep(0.05)

@@ -1,70 +1,15 @@
 """SMS through the whole server and emulate's Twilio, which keeps messages and signs what it posts."""
 
-import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 
-import aiohttp
 import pytest
 
-from outrider.runtime.serving import running_server
-from outrider.runtime.verifying import verify
+from tests.acceptance.texting import ACCOUNT, ADA, TOKEN, ask, config_of, simulate
 from tests.clients import Client, Listener, Server, listener, new_client
-from tests.conftest import settings_for
-from tests.peers import PeerMissing, emulate_peer
-from tests.running import new_database
-
-ACCOUNT, TOKEN, NUMBER, ADA = "AC" + "0" * 32, "12345", "+15551234567", "+15558675310"
-
-
-@pytest.fixture(scope="module")
-def twilio() -> Generator[str]:
-    seed = {
-        "twilio": {
-            "account": {"sid": ACCOUNT, "auth_token": TOKEN},
-            "phone_numbers": [{"phone_number": NUMBER}],
-        }
-    }
-    try:
-        with emulate_peer("twilio", seed) as url:
-            yield url
-    except PeerMissing as reason:
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="module")
-async def reachable(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
-    """A server whose public URL leads to it, so that what is signed is what is called."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with new_database(dsn, "twilio") as own:
-        url = f"http://127.0.0.1:{port}"
-        settings = settings_for(tmp_path_factory.mktemp("server"), own, PORT=str(port), PUBLIC_URL=url)
-        async with running_server(settings, own) as running, aiohttp.ClientSession() as session:
-            yield Server(running.runtime, url, session)
-        assert await verify(own) == {}
-
-
-async def _ask(client: Client, url: str, **form: str) -> dict[str, object]:
-    headers = {"authorization": aiohttp.encode_basic_auth(ACCOUNT, TOKEN)}
-    async with client.session.post(url, data=form, headers=headers) as answer:
-        assert answer.status < 300, await answer.text()
-        found: dict[str, object] = await answer.json()
-        return found
 
 
 async def _connect(client: Client, twilio: str, *, token: str = TOKEN) -> dict[str, str]:
-    config: dict[str, object] = {
-        "account_sid": ACCOUNT,
-        "auth_token": token,
-        "phone_number": NUMBER,
-        "api_base_url": twilio,
-    }
-    return await client.connect("SMS", "twilio", config)
-
-
-async def _simulate(client: Client, twilio: str, sid: str, status: str) -> None:
-    await _ask(client, f"{twilio}/_twilio/simulate/message-status", MessageSid=sid, Status=status)
+    return await client.connect("SMS", "twilio", config_of(twilio, token=token))
 
 
 @pytest.fixture
@@ -86,7 +31,7 @@ async def test_a_text_goes_out_and_its_signed_receipts_come_back(
 
     sent = await client.send(connection["id"], "+1 (555) 867-5310", "Grüße 👋")
     assert sent["status"]["state"] == "sent", sent
-    await _simulate(client, twilio, sent["status"]["externalMessageId"], "delivered")
+    await simulate(client, twilio, sent["status"]["externalMessageId"], "delivered")
 
     told = await heard.wait_for_types("message.sent", "message.delivered")
     assert told["message.delivered"]["origin_event_id"] == sent["id"]
@@ -100,7 +45,7 @@ async def test_a_failure_that_lasts_is_told_with_its_code(
     await client.subscribe(heard.url, "message.status")
 
     sent = await client.send(connection["id"], ADA)
-    await _simulate(client, twilio, sent["status"]["externalMessageId"], "undelivered")
+    await simulate(client, twilio, sent["status"]["externalMessageId"], "undelivered")
 
     told = await heard.wait_for_types("message.failed")
     assert told["message.failed"]["payload"]["error"]["code"] == "UNKNOWN"
@@ -112,9 +57,9 @@ async def test_what_somebody_writes_comes_in_signed(client: Client, twilio: str,
     await client.subscribe(heard.url, "message.inbound")
     numbers = f"{twilio}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json"
     other = "+15551234599"
-    await _ask(client, numbers, PhoneNumber=other, SmsUrl=connection["webhookUrl"])
+    await ask(client, numbers, PhoneNumber=other, SmsUrl=connection["webhookUrl"])
 
-    await _ask(client, f"{twilio}/_twilio/simulate/inbound-message", To=other, From=ADA, Body="سلام & bye=1")
+    await ask(client, f"{twilio}/_twilio/simulate/inbound-message", To=other, From=ADA, Body="سلام & bye=1")
 
     told = await heard.wait_for_types("message.inbound")
     assert told["message.inbound"]["payload"]["message"]["text"] == "سلام & bye=1"

@@ -122,7 +122,7 @@ def test_no_words_at_all_show_every_command(capsys: pytest.CaptureFixture[str]) 
     assert ended.value.code == 2
     shown = capsys.readouterr().err
     assert re.findall(r"^    (\w+) ", shown, re.MULTILINE) == [
-        "serve", "dev", "bootstrap", "migrate", "verify", "doctor", "keys", "members", "tier", "listen",
+        "serve", "dev", "bootstrap", "migrate", "verify", "doctor", "keys", "projects", "members", "tier", "listen",
     ]  # fmt: skip
 
 

@@ -13,6 +13,13 @@ where application_id = $1 and channel = $2 and address = lower($3)
 SELECT_SUPPRESSION_BY_ID = """
 select id, channel, address, reason from suppressions where application_id = $1 and id = $2
 """
+# Newest first, as the ids are.
+SELECT_SUPPRESSIONS = """
+select id, channel, address, reason from suppressions
+where application_id = $1 and id < $2 and ($3::text is null or channel = $3) and ($4::text is null or reason = $4)
+  and ($5::text is null or address = lower($5))
+order by id desc limit $6
+"""
 IS_KEY_TAKEN = """
 select exists (select from once_keys
   where application_id = $1 and scope = $2 and key = $3 and expires_at > clock_timestamp())
@@ -43,6 +50,21 @@ async def select_suppression_by_id(
     """An entry by its id."""
     row = await pool.fetchrow(SELECT_SUPPRESSION_BY_ID, application_id, suppression_id)
     return None if row is None else Suppression(*row)
+
+
+async def select_suppressions(
+    pool: Pool,
+    application_id: UUID,
+    before: UUID,
+    *,
+    channel: str | None,
+    reason: str | None,
+    address: str | None,
+    limit: int,
+) -> list[Suppression]:
+    """The newest entries, or those older than one of them."""
+    rows = await pool.fetch(SELECT_SUPPRESSIONS, application_id, before, channel, reason, address, limit)
+    return [Suppression(*row) for row in rows]
 
 
 async def is_key_taken(pool: Pool, application_id: UUID, scope: str, key: str) -> bool:

@@ -27,6 +27,7 @@ from outrider.tenancy.actors import Actor, Scope
 
 ADDED: Final = "system.suppression.added"
 REMOVED: Final = "system.suppression.removed"
+AUDITED: Final = {ADDED: "system.suppression_list.added", REMOVED: "system.suppression_list.removed"}
 SUPPRESSED_CHANNELS: Final = frozenset({Channel.EMAIL, Channel.SMS})
 _SANDBOX: Final = "sandbox"
 _LONGEST_NOTE: Final = 1_000
@@ -69,11 +70,20 @@ async def refuse_suppressed(
 
 
 async def add_suppression(
-    context: SuppressionContext, actor: Actor, channel: Channel, address: str, note: str | None = None
+    context: SuppressionContext,
+    actor: Actor,
+    channel: Channel,
+    address: str,
+    note: str | None = None,
+    *,
+    audited_in: UUID | None = None,
 ) -> UUID:
-    """Send nothing to an address any more; one that is on the list already stays as it is."""
+    """Send nothing to an address any more; one that is on the list already stays as it is.
+
+    `audited_in`: the application whose log is to tell of it as well, in the same commit.
+    """
     actor.require(Scope.EVENTS_WRITE)
-    canonical = _canonical(context.registry, channel, address)
+    canonical = canonical_address(context.registry, channel, address)
     if note is not None:
         storable_text(note, name="note")
         if len(note) > _LONGEST_NOTE:
@@ -83,10 +93,12 @@ async def add_suppression(
     if found is not None:
         return found.id
     told = {"channel": channel.value, "address": canonical, "reason": "manual", "note": note}
-    return await _append(context, actor, ADDED, told)
+    return await _append(context, actor, ADDED, told, audited_in)
 
 
-async def remove_suppression(context: SuppressionContext, actor: Actor, suppression_id: UUID) -> UUID:
+async def remove_suppression(
+    context: SuppressionContext, actor: Actor, suppression_id: UUID, *, audited_in: UUID | None = None
+) -> UUID:
     """Take an address off the list; returns the id of the event that says so."""
     actor.require(Scope.ALL)
     with faults_as_unavailable():
@@ -99,11 +111,15 @@ async def remove_suppression(context: SuppressionContext, actor: Actor, suppress
         "reason": found.reason,
         "suppression_id": str(found.id),
     }
-    return await _append(context, actor, REMOVED, told)
+    return await _append(context, actor, REMOVED, told, audited_in)
 
 
 async def _append(
-    context: SuppressionContext, actor: Actor, event_type: str, told: Mapping[str, object]
+    context: SuppressionContext,
+    actor: Actor,
+    event_type: str,
+    told: Mapping[str, object],
+    audited_in: UUID | None,
 ) -> UUID:
     event_id = context.ids.new()
     payload = orjson.dumps({**told, "by": dict(actor.told_as)}).decode()
@@ -115,14 +131,19 @@ async def _append(
         edges=(),
         created_at=time_of(event_id),
     )
-    event = NewEvent(actor.application_id, event_id, event_type, payload, fragment=shared)
+    events = [NewEvent(actor.application_id, event_id, event_type, payload, fragment=shared)]
+    if audited_in is not None:
+        # of another type, for it must suppress nobody there
+        audit = {"application_id": str(actor.application_id), "event_id": str(event_id), **told}
+        text = orjson.dumps({**audit, "by": dict(actor.told_as)}).decode()
+        events.append(NewEvent(audited_in, context.ids.new(), AUDITED[event_type], text))
     await context.appender.append(
-        Append(application_id=actor.application_id, event_id=event_id, events=(event,))
+        Append(application_id=actor.application_id, event_id=event_id, events=events)
     )
     return event_id
 
 
-def _canonical(registry: Registry, channel: Channel, address: str) -> str:
+def canonical_address(registry: Registry, channel: Channel, address: str) -> str:
     """The address as messages to it would have it."""
     if channel not in SUPPRESSED_CHANNELS:
         raise ValidationError("Only addresses on EMAIL and SMS can be suppressed.", path="channel")

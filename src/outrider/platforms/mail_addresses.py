@@ -1,11 +1,15 @@
 """Mail addresses in one form: what every provider that sends mail reads and compares."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 import email_validator
 
 # Which domains can be reached is for the mail server to say: `.local` and `localhost` are real on many networks.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+# What people write without quotes: letters of any script, and full stops. What separates addresses is not among it.
+_UNQUOTED: Final = re.compile(r"""\s*([^\s<>"(),:;@\\\[\]][^<>"(),:;@\\\[\]]*)(<[^<>]*>)\s*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ def read_mail_address(text: str) -> MailAddress | None:
 
 def read_named_address(text: str) -> tuple[str, str] | None:
     """Read `addr` or `Name <addr>` as its name, which may be empty, and its bare address; None if it is neither."""
+    unquoted = _UNQUOTED.fullmatch(text)
+    if unquoted is not None:
+        text = f'"{unquoted[1].strip()}" {unquoted[2]}'
     try:
         read = email_validator.validate_email(
             text.strip(),

@@ -15,6 +15,7 @@ from outrider.identity.activating import activate_link_code
 from outrider.identity.link_codes import generate_link_code
 from outrider.identity.merging import merge_users
 from outrider.identity.platform_users import create_platform_user, update_platform_user
+from outrider.messaging.administering_suppressions import AdministeringSuppressions
 from outrider.messaging.marking import mark_conversation_read
 from outrider.messaging.resending import resend_message
 from outrider.messaging.resolving import resolve_message
@@ -147,7 +148,12 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
         access=AdminAccess(
             runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
         ),
-        administration=Administration(runtime.access, runtime.checking, runtime.templates),
+        administration=Administration(
+            runtime.access,
+            runtime.checking,
+            runtime.templates,
+            AdministeringSuppressions(runtime.suppressions, runtime.tenancy),
+        ),
         metrics=runtime.metrics,
     )
 

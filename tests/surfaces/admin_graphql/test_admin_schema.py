@@ -68,10 +68,11 @@ async def test_every_field_of_every_list_answers(server: Server, owner: Administ
     await owner.data(
         "mutation($id: UUID!) { testPlatformConnection(id: $id) { success } }", id=world.connection
     )
-    ids = {"application": world.application}
+    ids = {"application": world.application, "suppressions": world.application}
     for name, field in fields_of("Query").items():
-        head = "($id: UUID!)" if "id" in field.args else ""
-        passed = "(id: $id)" if "id" in field.args else ""
+        wanted = next((one for one in ("id", "applicationId") if one in field.args), None)
+        head = "($id: UUID!)" if wanted else ""
+        passed = f"({wanted}: $id)" if wanted else ""
 
         got = await owner.data(
             f"query{head} {{ {name}{passed}{everything(field.type, 4)} }}", id=ids.get(name, world.template)

@@ -47,6 +47,8 @@ MAY: Mapping[str, set[str]] = {
     "deleteTemplate": MAKERS,
     "updateOrganisationLocals": MAKERS,
     "updateApplicationLocals": MAKERS,
+    "addSuppression": MAKERS,
+    "removeSuppression": MAKERS,
 }
 # nothing that they name is there, so nothing that is allowed changes what others rely on
 NOBODYS = World(
@@ -61,6 +63,7 @@ NOBODYS = World(
     invitation=MISSING,
     invitation_token="otr_invite_none",
     template=MISSING,
+    suppression=MISSING,
 )
 READS = {
     "application": {"id": MISSING},
@@ -68,6 +71,7 @@ READS = {
     "templateVersions": {"id": MISSING},
     "previewTemplate": {"id": MISSING, "locals": {"name": "Ann"}},
     "auditLog": {"first": 5},
+    "suppressions": {"applicationId": MISSING},
 }
 
 

@@ -29,6 +29,7 @@ _KINDS = {
     "revokeInvitation": "invitation",
     "updateTemplate": "template",
     "deleteTemplate": "template",
+    "removeSuppression": "suppression",
 }
 _WITH_IDS = [
     (name, argument)
@@ -73,6 +74,7 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "invitation",
         "template",
         "application",
+        "suppression",
     ],
 )
 async def test_an_id_of_another_kind_is_a_missing_one(worlds: tuple[World, World], kind: str) -> None:
@@ -97,8 +99,9 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     query = """{ organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id } }"""
+    listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
-    seen = str(await world.owner.data(query))
+    seen = str(await world.owner.data(query)) + str(await world.owner.data(listed, id=world.application))
 
     for kind, one in world.ids.items():
         assert one in seen, kind
@@ -111,6 +114,7 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
           template(id: $id) { id } templateVersions(id: $id) { version } previewTemplate(id: $id) { text } }""",
         id=foreign.template,
     ) == {"template": None, "templateVersions": [], "previewTemplate": None}
+    assert await world.owner.data(listed, id=foreign.application) == {"suppressions": None}
 
 
 async def test_the_hidden_application_is_none(owner: Administrator) -> None:
@@ -126,6 +130,8 @@ async def test_the_hidden_application_is_none(owner: Administrator) -> None:
                 "scopes": ["*"],
                 "identifier": "x",
                 "locals": {},
+                "address": "ada@lighthouse.example",
+                "id": MISSING,
             }
             given = {one: given[one] for one in given if one in fields_of("Mutation")[name].args}
             answer = await _asked(owner, name, {**given, argument: hidden})

@@ -30,6 +30,7 @@ class World:
     invitation: str
     invitation_token: str
     template: str
+    suppression: str
 
     @property
     def ids(self) -> dict[str, str]:
@@ -44,6 +45,7 @@ class World:
             "member",
             "invitation",
             "template",
+            "suppression",
         )
         return {kind: getattr(self, kind) for kind in kinds}
 
@@ -61,6 +63,8 @@ async def new_world(server: Server, owner: Administrator) -> World:
           connection: createPlatformConnection(
             applicationId: $a, platformName: SMS, provider: "sandbox", name: "world") { id }
           template: createTemplate(applicationId: $a, identifier: "world", textBody: "Hello {{name}}") { id }
+          suppression: addSuppression(
+            applicationId: $a, platformName: EMAIL, address: "gone@lighthouse.example") { id }
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
         }""",
         a=application_id,
@@ -81,6 +85,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         invitation=made["invitation"]["invitation"]["id"],
         invitation_token=made["invitation"]["token"],
         template=made["template"]["id"],
+        suppression=made["suppression"]["id"],
     )
 
 
@@ -143,6 +148,13 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "applicationId": world.application,
         "locals": {"shop": "Ferry desk"},
     },
+    "addSuppression": lambda world: {
+        "applicationId": world.application,
+        "platformName": "SMS",
+        "address": "+1 555 867 5310",
+        "note": "asked on the phone",
+    },
+    "removeSuppression": lambda world: {"applicationId": world.application, "id": world.suppression},
     "deletePlatformConnection": lambda world: {"id": world.connection},
     "deleteAccount": lambda world: {"id": world.account},
     "deleteApplication": lambda world: {"id": world.application},

@@ -857,6 +857,7 @@ FIELDS: dict[str, dict[str, Callable[..., Any]]] = {
         "name": column("name"),
         "targetUrl": column("target_url"),
         "eventPatterns": column("patterns"),
+        "family": word("family"),
         "status": column("status"),
         "statusReason": column("status_reason"),
         "secret": lambda _row, _reader: None,

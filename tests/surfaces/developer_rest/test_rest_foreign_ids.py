@@ -72,6 +72,8 @@ NAMES: Final = {
     "list_webhook_deliveries?event_id": "test_event",
     "get_webhook_delivery": "delivery",
     "retry_webhook_delivery": "delivery",
+    "get_suppression": "suppression",
+    "remove_suppression": "suppression",
     "get_event_schema": "event_schema",
     "update_event_schema": "event_schema",
     "list_logs?event_id": "event",

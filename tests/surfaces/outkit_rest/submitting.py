@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from yarl import URL
+
 from outrider.platforms.base import Channel
 from outrider.surfaces.outkit_rest.signing import signature_of
 from outrider.tenancy.accounts import prepare_account
@@ -107,6 +109,20 @@ class Submitter:
         return replace(self, key=await new_key(self.client, **given))
 
 
+async def ask(
+    submitter: Submitter, method: str, target: str, body: bytes, signed: bytes, content_type: str = ""
+) -> Answered:
+    """A signed request whose target is sent exactly as it is written."""
+    headers = submitter.signed(method, target, signed, fresh_stamp())
+    if content_type:
+        headers["content-type"] = content_type
+    url = URL(submitter.client.base_url + target, encoded=True)
+    async with submitter.client.session.request(
+        method, url, data=body, headers=headers, skip_auto_headers=["content-type"]
+    ) as answer:
+        return Answered(answer.status, answer.headers, await answer.read())
+
+
 _stamps = iter(range(1, 10**9))
 
 
@@ -130,27 +146,38 @@ async def new_key(client: Client, **given: Any) -> CreatedMessageKey:
 
 
 async def new_backend(
-    client: Client, channel: Channel = Channel.EMAIL, identifier: str = "post-office", **config: object
+    client: Client,
+    channel: Channel = Channel.EMAIL,
+    identifier: str = "post-office",
+    *,
+    provider: str = "sandbox",
+    config: Mapping[str, object] | None = None,
 ) -> UUID:
-    """A sandbox account of the client's organisation."""
+    """An account of the client's organisation."""
     context, actor = client.server.runtime.tenancy, client.tenant.actor
     account = prepare_account(
-        context, actor, channel=channel, provider="sandbox", identifier=identifier, config=config
+        context, actor, channel=channel, provider=provider, identifier=identifier, config=config or {}
     )
     async with settings_transaction(context, actor.organisation_id) as connection:
         await insert_account(connection, actor.organisation_id, account.insert)
     return account.insert.id
 
 
-async def new_submitter(client: Client) -> Submitter:
-    """A key, and a default backend for e-mail."""
-    account_id = await new_backend(client)
+async def new_submitter(
+    client: Client,
+    channel: Channel = Channel.EMAIL,
+    *,
+    provider: str = "sandbox",
+    config: Mapping[str, object] | None = None,
+) -> Submitter:
+    """A key, and a default backend."""
+    account_id = await new_backend(client, channel, provider=provider, config=config)
     runtime, tenant = client.server.runtime, client.tenant
     await set_default_backend(
         runtime.tenancy,
         tenant.organisation_id,
         tenant.application_id,
-        channel=Channel.EMAIL,
+        channel=channel,
         account_id=account_id,
     )
     return Submitter(client, await new_key(client), "ferry-desk")

@@ -219,6 +219,7 @@ def _facts(plan: Plan, rendering: Rendering | None, rendered_at: datetime | None
         "sync": request.is_sync or None,
         "render_only": request.is_render_only or None,
         "test": request.is_test or None,
+        "ignore_suppression": request.ignores_suppression or None,
         "id_from_submitter": request.id_from_submitter,
         "message_key_id": str(plan.actor.key_id),
         "received_at": told_time(plan.received_at),

@@ -22,11 +22,8 @@ from outrider.messaging.submissions.addressing import bare_address, refuse_contr
 from outrider.messaging.submissions.attachments import stored_attachments
 from outrider.messaging.submissions.bodies import checked_bodies
 from outrider.messaging.submissions.finding import FindingContext, find_submitted
-from outrider.messaging.submissions.values import (
-    ConfigIssue,
-    SubmitRequest,
-    Submitted,
-)
+from outrider.messaging.submissions.values import ConfigIssue, SubmitRequest, Submitted
+from outrider.messaging.suppressions import refuse_suppressed
 from outrider.messaging.values import SendResult
 from outrider.platforms.base import Adapter
 from outrider.templates.errors import RenderError
@@ -78,6 +75,8 @@ async def submit_message(
     recipient = _recipient(request, route)
     refuse_controls(request.subject or "", "subject")
     refuse_controls(request.sender or "", "from")
+    if route is not None:
+        await _refuse_suppressed(context, actor, request, recipient)
     plan = building.Plan(
         ids=context.sending.ids,
         actor=actor,
@@ -195,6 +194,17 @@ def _recipient(request: SubmitRequest, route: _Route | None) -> str:
             f"to is not an address on {request.channel.value}: {request.to[:100]!r}.", path="to"
         )
     return normal
+
+
+async def _refuse_suppressed(
+    context: SubmittingContext, actor: Actor, request: SubmitRequest, recipient: str
+) -> None:
+    """Before anything is rendered or stored; a test reaches nobody, whoever is on the list."""
+    if request.is_test or request.ignores_suppression:
+        return
+    await refuse_suppressed(
+        context.sending.pool, actor.application_id, request.channel, recipient, request.once_key
+    )
 
 
 async def _appended(

@@ -55,6 +55,7 @@ class SubmitRequest:
     is_sync: bool = False
     is_render_only: bool = False
     is_test: bool = False
+    ignores_suppression: bool = False
     id_from_submitter: str | None = None
     attachments: Sequence[Attachment] = ()
     is_inline: bool = False

@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from outrider.core.errors import Unauthorized
+from outrider.messaging.administering_suppressions import AdministeringSuppressions
 from outrider.platforms.base import JsonObject
 from outrider.templates import managing as managing_templates
 from outrider.templates.rendering import TemplatesContext
@@ -30,6 +31,10 @@ from outrider.tenancy.message_keys import MessageKey
 from outrider.tenancy.queries_backends import DefaultRow
 from outrider.tenancy.read_keys import ReadKey
 
+Arguments = Mapping[str, Any]
+Resolve = Callable[[Any, "Call", Arguments], Any]
+"""How a field is read: of its source, in a request, with its arguments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Administration:
@@ -38,6 +43,7 @@ class Administration:
     access: AccessContext
     checking: CheckingContext
     templates: TemplatesContext
+    suppressions: AdministeringSuppressions
 
     @property
     def tenancy(self) -> TenancyContext:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
     create_template,
     delete_template,
@@ -326,6 +326,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteTemplate": Mutation(delete_template, Permission.TEMPLATES),
     "updateOrganisationLocals": Mutation(_update_organisation_locals, Permission.TEMPLATES),
     "updateApplicationLocals": Mutation(_update_application_locals, Permission.TEMPLATES),
+    "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
+    "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
 }
 
 

@@ -1,19 +1,18 @@
 """How fields are read: most are attributes of what operations return, the rest stands in one table."""
 
-import base64
-import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
-from outrider.core.errors import ValidationError
 from outrider.platforms.config import MASK
-from outrider.surfaces.admin_graphql.calling import Call
+from outrider.surfaces.admin_graphql.calling import Arguments, Call, Resolve
+from outrider.surfaces.admin_graphql.cursors import AUDIT_LOG, read_cursor, written_cursor
+from outrider.surfaces.admin_graphql.suppressing import SUPPRESSION_RESOLVERS
 from outrider.templates import managing as managing_templates
 from outrider.templates.managing import Draft
 from outrider.templates.values import JsonObject, Rendering, Template
@@ -25,12 +24,7 @@ from outrider.tenancy.managing_accounts import AccountView
 from outrider.tenancy.members import invitations, signing_in
 from outrider.tenancy.queries_backends import DefaultRow
 
-Arguments = Mapping[str, Any]
-Resolve = Callable[[Any, Call, Arguments], Any]
-
 _CAPITAL: Final = re.compile("[A-Z]")
-_CURSOR: Final = b"A1"
-_CURSOR_LENGTH: Final = (len(_CURSOR) + 16) // 3 * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +133,12 @@ def _account_url(source: AccountView, call: Call, _arguments: Arguments) -> str:
 
 
 async def _audit_log(_source: object, call: Call, arguments: Arguments) -> AuditPage:
-    first, after = arguments.get("first"), arguments.get("after")
+    first = arguments.get("first")
     return await list_audit(
         call.tenancy,
         call.member,
         first=20 if first is None else first,
-        after=None if after is None else _read_cursor(after),
+        after=read_cursor(AUDIT_LOG, arguments.get("after")),
         filters=_filters(arguments.get("filters") or {}),
     )
 
@@ -181,17 +175,7 @@ def _page_info(source: AuditPage, _call: Call, _arguments: Arguments) -> Mapping
 
 
 def _cursor(event: AuditEvent) -> str:
-    return base64.urlsafe_b64encode(_CURSOR + event.id.bytes).decode()
-
-
-def _read_cursor(text: str) -> UUID:
-    try:
-        raw = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    if len(text) != _CURSOR_LENGTH or not raw.startswith(_CURSOR) or len(raw) != len(_CURSOR) + 16:
-        raise ValidationError("after is not a cursor of this list.", path="after")
-    return UUID(bytes=raw[len(_CURSOR) :])
+    return written_cursor(AUDIT_LOG, event.id)
 
 
 def _member_of_mapping(name: str) -> Resolve:
@@ -275,5 +259,6 @@ RESOLVERS: Final[Mapping[str, Resolve]] = {
         f"PageInfo.{name}": _member_of_mapping(name)
         for name in ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor")
     },
+    **SUPPRESSION_RESOLVERS,
 }
 """The fields that are more than an attribute."""

@@ -1,8 +1,7 @@
 """The mutations of templates, from arguments to operations."""
 
 from outrider.core.errors import ValidationError
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.templates import managing
 from outrider.templates.managing import NewTemplate, TemplateChanges
 from outrider.templates.values import TemplateContent

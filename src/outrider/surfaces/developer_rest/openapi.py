@@ -212,5 +212,5 @@ _KEY_HEADER: Final[dict[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "As good as `idempotency_key` in the body.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
 }

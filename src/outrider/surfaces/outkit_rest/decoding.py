@@ -40,7 +40,12 @@ _TEXTS: Final = {
     "id_from_submitter": "id_from_submitter",
 }
 _IDS: Final = ("project_id", "template_id", "backend_id")
-_FLAGS: Final = {"sync": "is_sync", "render_only": "is_render_only", "test": "is_test"}
+_FLAGS: Final = {
+    "sync": "is_sync",
+    "render_only": "is_render_only",
+    "test": "is_test",
+    "ignore_suppression": "ignores_suppression",
+}
 
 
 @dataclass(frozen=True, slots=True)

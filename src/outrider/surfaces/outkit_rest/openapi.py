@@ -15,6 +15,7 @@ _MOMENT: Final = {"type": ["string", "null"], "format": "date-time"}
 _CODES: Final = (
     "bad_data",
     "config_issue",
+    "recipient_suppressed",
     "unauthorized",
     "https_required",
     "not_found",
@@ -45,6 +46,10 @@ _GIVEN: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "render_only": (_FLAG, "Render it and send nothing."),
     "test": (_FLAG, "Send it to the sandbox, whichever backend it names."),
     "id_from_submitter": ({"type": ["string", "null"], "maxLength": 255}, "Your own reference."),
+}
+# What the message does not show again.
+_ONLY_GIVEN: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "ignore_suppression": (_FLAG, "Send it also to who is on the suppression list of the project."),
 }
 _SHOWN: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "id": (_ID, "Its id, which is that of its event."),
@@ -154,6 +159,7 @@ def _document() -> dict[str, Any]:
 
 def _components() -> dict[str, Any]:
     given, shown = _properties(_GIVEN), _properties(_SHOWN)
+    new = {**given, **_properties(_ONLY_GIVEN)}
     error = {
         "type": "object",
         "required": ["code", "message"],
@@ -165,7 +171,7 @@ def _components() -> dict[str, Any]:
     refusal = {"type": "object", "required": ["error"], "properties": {"error": error}}
     return {
         "schemas": {
-            "NewMessage": {"type": "object", "required": ["type", "to"], "properties": given},
+            "NewMessage": {"type": "object", "required": ["type", "to"], "properties": new},
             "Message": {
                 "type": "object",
                 "required": sorted({*given, *shown}),

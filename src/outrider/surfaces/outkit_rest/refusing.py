@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 
 from outrider.core.errors import AppError, ErrorKind
+from outrider.messaging.errors import RecipientSuppressed
 from outrider.messaging.submissions.values import ConfigIssue
 from outrider.surfaces.outkit_rest.access import HttpsRequired
 from outrider.tenancy.rate_limits import Headers, RateExceeded
@@ -44,6 +45,8 @@ def refusal_of(problem: AppError, method: str) -> Refusal:
         code = "config_issue"
     elif isinstance(problem, HttpsRequired):
         status, code = 403, "https_required"
+    elif isinstance(problem, RecipientSuppressed):
+        code = "recipient_suppressed"
     elif problem.kind is ErrorKind.NOT_FOUND and method == "POST":
         status, code = 422, "bad_data"
     message = problem.message

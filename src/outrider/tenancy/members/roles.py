@@ -38,6 +38,8 @@ class Permission(StrEnum):
     """Accounts and connections."""
     TEMPLATES = "templates"
     """Templates, and the locals that they are rendered with."""
+    SUPPRESSIONS = "suppressions"
+    """To whom applications send nothing any more."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
@@ -51,6 +53,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
                 Permission.KEYS,
                 Permission.CONNECTIONS,
                 Permission.TEMPLATES,
+                Permission.SUPPRESSIONS,
             }
         ),
         Role.VIEWER: frozenset({Permission.READ}),
