@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from outrider.surfaces.admin_graphql.calling import Call
-from outrider.surfaces.admin_graphql.reading import Arguments
+from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.tenancy import administering
 from outrider.tenancy.read_keys import NewReadKey, ReadKey
 
