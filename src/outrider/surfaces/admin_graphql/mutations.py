@@ -8,13 +8,9 @@ from uuid import UUID
 
 from outrider.core.errors import ValidationError
 from outrider.platforms.base import Channel
-<<<<<<< HEAD
 from outrider.surfaces.admin_graphql import contact_mutations, dossier_mutations, webhook_mutations
 from outrider.surfaces.admin_graphql.calling import Arguments, Call
 from outrider.surfaces.admin_graphql.draft_mutations import DRAFT_MUTATIONS
-=======
-from outrider.surfaces.admin_graphql.calling import Arguments, Call
->>>>>>> reads
 from outrider.surfaces.admin_graphql.read_key_mutations import create_read_key, revoke_read_key
 from outrider.surfaces.admin_graphql.suppressing import add_suppression, remove_suppression
 from outrider.surfaces.admin_graphql.template_mutations import (
