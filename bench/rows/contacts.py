@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from bench.processes import OUTRIDER, run, server_environment, spawn
+from bench.processes import OUTRIDER, server_environment, spawn
 from bench.results import Row
 from bench.runs import Run
 from outrider.core.database.pools import Database, open_database
@@ -24,7 +24,6 @@ _CONTACTS = 100_000
 _COMPANIES = 3_000
 _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Margaret", "Linus", "Ken", "Zoë")
 _LAST = ("Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Knuth", "Hamilton", "Torvalds", "Thompson")
-_ORGANISATION = "Outreach"
 _SOUGHT = (
     *("a", "ada", "e", "company", "company 919", "ada lovelace", "ada lovelace99910", "nobody", "x"),
     *("lovelace1", "zoe hop", "company29.example", "99", "grace company7"),
@@ -95,23 +94,18 @@ async def _copied(run: Run, people: "list[tuple[str, str, str, str]]") -> float:
     return seconds
 
 
-async def _imported(run_: Run, path: Path) -> tuple[float, float]:
+async def _imported(run: Run, path: Path) -> tuple[float, float]:
     """How long the command takes, and the most memory that it had."""
-    environment = server_environment(run_.data_dir)
-    organisation_id = await run_.probe.fetchval("select id from organisations where name = $1", _ORGANISATION)
-    if organisation_id is None:
-        await run(OUTRIDER, "bootstrap", "--organisation", _ORGANISATION, environment=environment)
-    command = ("contacts", "import", str(path), "--organisation", _ORGANISATION)
+    environment = server_environment(run.data_dir)
+    command = ("contacts", "import", str(path))
     began = time.perf_counter()
-    process = await spawn(
-        OUTRIDER, *command, log=run_.folder / "contacts-import.log", environment=environment
-    )
+    process = await spawn(OUTRIDER, *command, log=run.folder / "contacts-import.log", environment=environment)
     most = 0.0
     while process.returncode is None:
         most = max(most, _most_resident(process.pid))
         await asyncio.sleep(0.05)
     if process.returncode != 0:
-        raise RuntimeError(f"the import failed: {(run_.folder / 'contacts-import.log').read_text()[-2000:]}")
+        raise RuntimeError(f"the import failed: {(run.folder / 'contacts-import.log').read_text()[-2000:]}")
     return time.perf_counter() - began, most
 
 
@@ -125,9 +119,7 @@ def _most_resident(pid: int) -> float:
 
 
 async def _found(run: Run) -> Row:
-    organisation_id: UUID = await run.probe.fetchval(
-        "select id from organisations where name = $1", _ORGANISATION
-    )
+    organisation_id = UUID(run.credentials.organisation_id)
     database = await open_database(run.database.dsn)
     sought = [ContactConditions(words=search_query(q)) for q in _SOUGHT]
     limit = await _p99(database, organisation_id, [ContactConditions()], run.seconds)
