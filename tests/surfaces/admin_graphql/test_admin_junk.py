@@ -59,7 +59,8 @@ async def count_facts(server: Server, owner: Administrator) -> int:
     return int(
         await server.runtime.database.system.fetchval(
             """select count(*) from events where application_id = $1
-              and event_type not in ('system.draft.sending', 'system.draft.failed', 'system.dossier.written')""",
+              and event_type not in ('system.draft.sending', 'system.draft.failed', 'system.dossier.written',
+                'system.import.finished', 'system.import.failed')""",
             owner.tenant.hidden_application_id,
         )
     )
