@@ -84,7 +84,7 @@ async def test_one_is_researched_at_once_and_deleted(server: Server, owner: Admi
 
     dossier = made["researchContact"]
     assert (dossier["level"], dossier["researched"], dossier["expired"]) == (4, True, False)
-    assert "Ann is reached at ann@example.com." in [fact["text"] for fact in dossier["facts"]]
+    assert "Ada Lovelace is reached at ada@world.example." in [fact["text"] for fact in dossier["facts"]]
     assert deleted == [True, False]
     assert (await owner.data(READ, id=world.contact))["dossier"] is None
 

@@ -104,6 +104,7 @@ NOBODYS = World(
     paused=MISSING,
     suppression=MISSING,
     contact=MISSING,
+    spare_contact=MISSING,
     company=MISSING,
     contact_list=MISSING,
     archived_list=MISSING,

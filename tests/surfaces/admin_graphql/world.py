@@ -44,6 +44,7 @@ class World:
     """Another subscription."""
     suppression: str
     contact: str
+    spare_contact: str
     company: str
     contact_list: str
     archived_list: str
@@ -94,8 +95,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
           invitation: inviteMember(email: $guest, role: VIEWER) { token invitation { id } }
           company: createCompany(name: "World") { id }
           list: createContactList(name: "World", applicationId: $a) { id }
-          contact: createContact(email: "ada@world.example", company: {domain: "world.example"},
+          contact: createContact(email: "ada@world.example", name: "Ada Lovelace", company: {domain: "world.example"},
             addresses: [{platformName: SMS, address: "+49 30 123456"}]) { id }
+          spare: createContact(email: "spare@world.example") { id }
           archived: createContactList(name: "Old World") { id }
         }""",
         a=application_id,
@@ -103,6 +105,11 @@ async def new_world(server: Server, owner: Administrator) -> World:
         guest=f"guest-{uuid4().hex}@lighthouse.example",
     )
     await owner.data("mutation($id: UUID!) { archiveContactList(id: $id) { id } }", id=made["archived"]["id"])
+    await owner.data(
+        "mutation($c: [UUID!]!, $l: UUID!) { moveContacts(contactIds: $c, listId: $l) }",
+        c=[made["contact"]["id"]],
+        l=made["list"]["id"],
+    )
     # a command's: no worker takes it up
     options = ImportOptions(format=FileFormat.CSV, list_id=UUID(made["list"]["id"]))
     begun, _ = await begin_command(
@@ -130,8 +137,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
     members = (await owner.data("{ members { id email } }"))["members"]
     pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
     contact = UUID(made["contact"]["id"])
-    for _ in range(2):
-        await new_contact(pool, organisation_id, list_id=UUID(made["list"]["id"]))
+    await new_contact(pool, organisation_id, list_id=UUID(made["list"]["id"]))
     submitted, draft, spare = [await _draft(owner, contact, application_id) for _ in range(3)]
     await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { id } }", id=submitted)
     return World(
@@ -153,6 +159,7 @@ async def new_world(server: Server, owner: Administrator) -> World:
         paused=paused,
         suppression=made["suppression"]["id"],
         contact=made["contact"]["id"],
+        spare_contact=made["spare"]["id"],
         company=made["company"]["id"],
         contact_list=made["list"]["id"],
         archived_list=made["archived"]["id"],
@@ -288,7 +295,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     },
     "updateContact": lambda world: {"id": world.contact, "name": "Ada", "qualificationStatus": "QUALIFIED"},
     "moveContacts": lambda world: {"contactIds": [world.contact], "listId": world.contact_list},
-    "deleteContact": lambda world: {"id": world.contact},
+    "deleteContact": lambda world: {"id": world.spare_contact},
     "createCompany": lambda world: {"name": "Engines", "domain": "engines.example"},
     "updateCompany": lambda world: {"id": world.company, "name": "Whole World"},
     "deleteCompany": lambda world: {"id": world.company},

@@ -68,14 +68,14 @@ async def test_beyond_that_there_is_an_estimate(crowd: Stage, condition: str) ->
     counted = (await crowd.ask(f"{{ events{condition} {{ totalCount totalCountExact }} }}"))["events"]
 
     assert counted["totalCountExact"] is False
-    assert counted["totalCount"] == pytest.approx(EVENTS, rel=0.1)
+    assert counted["totalCount"] == pytest.approx(EVENTS, rel=0.2)
 
 
 async def test_many_users_are_estimated_too(crowd: Stage) -> None:
     counted = (await crowd.ask("{ users { totalCount totalCountExact } }"))["users"]
 
     assert counted["totalCountExact"] is False
-    assert counted["totalCount"] == pytest.approx(12_000, rel=0.1)
+    assert counted["totalCount"] == pytest.approx(12_000, rel=0.2)
 
 
 @pytest.mark.parametrize("field", ["logs", "webhookDeliveries"])
@@ -90,7 +90,7 @@ async def test_entries_and_deliveries_are_counted_and_estimated_too(crowd: Stage
     )[field]
 
     assert counted["totalCountExact"] is False
-    assert counted["totalCount"] == pytest.approx(12_000, rel=0.1)
+    assert counted["totalCount"] == pytest.approx(12_000, rel=0.2)
     assert exact["totalCountExact"] is True
     assert exact["totalCount"] == pytest.approx(5_000, abs=500)
 

@@ -145,7 +145,20 @@ class Reads:
     async def draft(self, contact_id: UUID, **row: object) -> UUID:
         """A draft to a contact."""
         given = {"application_id": self.client.tenant.application_id, "contact_id": contact_id}
-        return await self.insert("drafts", {**given, "subject": "Hello", **row})
+        draft_id = await self.insert("drafts", {**given, "subject": "Hello", **row})
+        if row.get("message_id") is not None:
+            # tied as sending does it: from here on the draft follows its message
+            await self.execute(
+                """with tied as (
+                  update messages set draft_id = $2 where application_id = $1 and id = $3
+                  returning id, state, sent_at)
+                update drafts d set sent_at = tied.sent_at, status = draft_status(tied.state, is_replied($1, tied.id))
+                from tied where d.application_id = $1 and d.id = $2""",
+                self.client.tenant.application_id,
+                draft_id,
+                row["message_id"],
+            )
+        return draft_id
 
     async def dossier(self, contact_id: UUID, **row: object) -> None:
         """A dossier of a contact."""
