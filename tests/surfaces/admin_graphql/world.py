@@ -294,7 +294,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
         "fitScore": 90,
     },
     "updateContact": lambda world: {"id": world.contact, "name": "Ada", "qualificationStatus": "QUALIFIED"},
-    "moveContacts": lambda world: {"contactIds": [world.contact], "listId": world.contact_list},
+    "moveContacts": lambda world: {"contactIds": [world.spare_contact], "listId": world.contact_list},
     "deleteContact": lambda world: {"id": world.spare_contact},
     "createCompany": lambda world: {"name": "Engines", "domain": "engines.example"},
     "updateCompany": lambda world: {"id": world.company, "name": "Whole World"},
