@@ -1,5 +1,6 @@
 """Conversations as they are seen from outside: messages come in, answers go out, and all of it is read."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ async def test_a_window_of_time_and_either_order(client: Client) -> None:
     connection = await client.connect("SMS", "sandbox", {})
     for number in range(3):
         await hear(client, connection, f"+1415000000{number}", "Hi")
+        # times are told in milliseconds: no two of these messages may share one
+        await asyncio.sleep(0.005)
     document = """query($times: DateTimeFilter, $way: OrderDirection!) {
       conversations(filters: { lastMessageAt: $times }, orderBy: { field: CREATED_AT, direction: $way }) {
         totalCount totalCountExact edges { node { platformUser { externalId } lastMessageAt } } } }"""

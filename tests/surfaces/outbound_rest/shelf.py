@@ -144,7 +144,12 @@ class Reads:
 
     async def draft(self, contact_id: UUID, **row: object) -> UUID:
         """A draft to a contact."""
-        given = {"application_id": self.client.tenant.application_id, "contact_id": contact_id}
+        given: dict[str, object] = {
+            "application_id": self.client.tenant.application_id,
+            "contact_id": contact_id,
+        }
+        if row.get("status") in {"approved", "scheduled"}:
+            given["due_at"] = datetime(2999, 1, 1, tzinfo=UTC)
         draft_id = await self.insert("drafts", {**given, "subject": "Hello", **row})
         if row.get("message_id") is not None:
             # tied as sending does it: from here on the draft follows its message
