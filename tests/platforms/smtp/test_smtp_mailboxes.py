@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -84,6 +85,17 @@ async def test_each_mail_is_read_once_and_nothing_in_the_mailbox_is_changed(
         b"UID",
     }
     assert all(b"BODY[" not in command for command in vendor.commands)
+
+
+async def test_a_connection_that_was_made_while_the_clock_was_ahead_is_read_all_the_same(
+    adapter: SmtpAdapter, vendor: ImapVendor
+) -> None:
+    ahead = IdClock()
+    ahead.set_offset(3 * 3_600_000)
+    connection = replace(_connection(vendor), connection_id=ahead.new())
+    vendor.put(_mail("one"))
+
+    assert (await _poll(adapter, connection, None))[0] == ["one"]
 
 
 async def test_many_mails_come_in_portions(adapter: SmtpAdapter, vendor: ImapVendor) -> None:
