@@ -1,8 +1,9 @@
 """A dispatcher whose attempts end as the test wants: ends that cannot be recorded, doubts, wrong clocks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
@@ -297,30 +298,66 @@ async def test_a_due_time_that_became_visible_late_is_found(
         await until(lambda: no_work_left(database), seconds=5)
 
 
-def set_clocks(patch: pytest.MonkeyPatch, hours: int) -> None:
-    """Let this machine's clock be wrong by so much."""
+class Clock:
+    """How wrong this machine's clock is, for the dispatcher that is started where it counts."""
+
+    def __init__(self, hours: int) -> None:
+        self.hours = hours
+
+
+# A test's server may run in this process beside the dispatcher, and ids that went ahead never come back: so
+# the clock is wrong only for tasks that inherit this.
+_clock: ContextVar[Clock | None] = ContextVar("clock", default=None)
+
+
+@contextmanager
+def wrong_clock(hours: int) -> Generator[Clock]:
+    """Let this machine's clock be wrong by so much, for what is started meanwhile."""
 
     class Wrong(datetime):
         """This machine's clock."""
 
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:
-            return datetime.now(tz) + timedelta(hours=hours)
+            clock = _clock.get()
+            return datetime.now(tz) + timedelta(hours=clock.hours if clock else 0)
 
-    for module in ("core.ids", "dispatch.leases", "dispatch.dispatcher"):
-        patch.setattr(f"outrider.{module}.datetime", Wrong)
+    clock = Clock(hours)
+    token = _clock.set(clock)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in ("core.ids", "dispatch.leases", "dispatch.dispatcher"):
+                patch.setattr(f"outrider.{module}.datetime", Wrong)
+            yield clock
+    finally:
+        _clock.reset(token)
+
+
+async def test_a_wrong_clock_is_wrong_for_nothing_that_ran_before() -> None:
+    go_on = asyncio.Event()
+
+    async def tell() -> datetime:
+        await go_on.wait()
+        return IdClock().now()
+
+    before = asyncio.create_task(tell())
+    with wrong_clock(3):
+        inside = asyncio.create_task(tell())
+        go_on.set()
+        assert timedelta(hours=2.9) < await inside - await before < timedelta(hours=3.1)
 
 
 async def test_a_clock_that_was_ahead_for_a_while_hides_nothing_that_is_due(
     own_dsn: str, database: Database, handler: Handler
 ) -> None:
-    async with dispatching_with(own_dsn, handler) as dispatcher:
-        await asyncio.sleep(0.3)
-        with pytest.MonkeyPatch.context() as patch:
-            set_clocks(patch, 3)
+    with wrong_clock(0) as clock:
+        async with dispatching_with(own_dsn, handler) as dispatcher:
+            await asyncio.sleep(0.3)
+            clock.hours = 3
             await until(lambda: is_ahead(dispatcher))
-        await queue(database, due_at=datetime.now(UTC))
-        await until(lambda: no_work_left(database), seconds=4)
+            clock.hours = 0
+            await queue(database, due_at=datetime.now(UTC))
+            await until(lambda: no_work_left(database), seconds=4)
 
 
 async def is_ahead(dispatcher: Dispatcher) -> bool:
@@ -330,18 +367,18 @@ async def is_ahead(dispatcher: Dispatcher) -> bool:
 
 @pytest.mark.parametrize("hours", [-3, 3])
 async def test_due_times_go_by_the_clock_of_the_database(
-    hours: int, own_dsn: str, database: Database, handler: Handler, monkeypatch: pytest.MonkeyPatch
+    hours: int, own_dsn: str, database: Database, handler: Handler
 ) -> None:
-    set_clocks(monkeypatch, hours)
-    async with dispatching_with(own_dsn, handler):
-        await asyncio.sleep(0.7)
-        expected = []
-        for milliseconds in (-500, -1, 1, 400, 700):
-            due = await database.fetchval(
-                "select clock_timestamp() + make_interval(secs => $1)", milliseconds / 1000
-            )
-            expected.append(await queue(database, due_at=due))
-        await until(lambda: no_work_left(database), seconds=4)
+    with wrong_clock(hours):
+        async with dispatching_with(own_dsn, handler):
+            await asyncio.sleep(0.7)
+            expected = []
+            for milliseconds in (-500, -1, 1, 400, 700):
+                due = await database.fetchval(
+                    "select clock_timestamp() + make_interval(secs => $1)", milliseconds / 1000
+                )
+                expected.append(await queue(database, due_at=due))
+            await until(lambda: no_work_left(database), seconds=4)
     assert [row_id for row_id, _, _ in handler.attempts] == expected
 
 
