@@ -18,7 +18,7 @@ from bench.servers import bootstrap, start_server
 NAMES = ("start_s", "idle_rss_mb")
 _IDLE_SECONDS = 5.0
 _MAIN_IMPORTS = (
-    "aiohttp, asyncpg, cryptography.fernet, graphql, httptools, litestar, msgspec, orjson, prometheus_client, "
+    "aiohttp, asyncpg, cryptography.fernet, graphql, httptools, msgspec, orjson, prometheus_client, "
     "uuid_utils, uvicorn, uvloop"
 )
 _MEASURE_IMPORTS = f"import {_MAIN_IMPORTS}; print(open('/proc/self/status').read())"

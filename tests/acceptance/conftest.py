@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 import aiohttp
 import pytest
 
-from outrider.runtime.serving import running_server
+from outrider.runtime.running import running_server
 from outrider.runtime.verifying import verify
 from tests.acceptance.texting import SEED
 from tests.clients import Server

@@ -20,7 +20,7 @@ from outrider.core.database.embedded import EmbeddedPostgres, start_embedded
 from outrider.core.database.migrating import migrate
 from outrider.core.disk import DiskWatch, Space
 from outrider.dispatch.cross_tenant import select_age
-from outrider.runtime.serving import running_server
+from outrider.runtime.running import running_server
 from outrider.webhooks.signing import new_secret, verify_standard
 from outrider.webhooks.subscriptions import rotate_subscription_secret
 from tests.clients import SECRET, Client, Server, listener, new_client

@@ -205,7 +205,7 @@ def test_help_of_every_command_needs_no_settings(capsys: pytest.CaptureFixture[s
 
 def test_light_commands_do_not_load_the_server() -> None:
     """Loading it takes half a second, which every `keys list` would pay."""
-    heavy = {"litestar", "uvicorn", "graphql"}
+    heavy = {"aiohttp", "uvicorn", "graphql"}
     program = (
         "import sys, importlib\n"
         "for name in ('main', 'keys', 'bootstrap', 'migrate', 'verify'):\n"

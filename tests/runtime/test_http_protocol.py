@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from outrider.core.asgi import Receive, Scope, Send, read_body, respond
+from outrider.core.sockets import raise_file_limit
 from outrider.runtime import http_protocol
 from outrider.runtime.http_protocol import HttpProtocol
 
@@ -179,5 +180,5 @@ async def test_as_many_files_may_be_open_as_the_system_allows(monkeypatch: pytes
     changed: list[Any] = []
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 1_048_576))
     monkeypatch.setattr("resource.setrlimit", lambda _, limits: changed.append(limits))
-    http_protocol.raise_file_limit()
+    raise_file_limit()
     assert changed == [(65_536, 1_048_576)]

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from outrider.cli.arguments import Arguments
@@ -12,7 +13,9 @@ from outrider.cli.demo import Demo, provide_demo
 from outrider.cli.kept_files import keep_text
 from outrider.cli.opening import load_settings
 from outrider.cli.serve import serve_logging
-from outrider.runtime.wiring import Runtime
+
+if TYPE_CHECKING:
+    from outrider.runtime.wiring import Runtime
 
 
 async def run(arguments: Arguments) -> int:
@@ -25,7 +28,7 @@ async def run(arguments: Arguments) -> int:
     )
 
 
-async def _welcome(data_dir: Path, runtime: Runtime, port: int) -> None:
+async def _welcome(data_dir: Path, runtime: "Runtime", port: int) -> None:
     demo = await provide_demo(runtime.tenancy, data_dir / "demo.json")
     url = runtime.settings.public_url
     if url.endswith(":0"):

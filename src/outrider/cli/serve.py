@@ -1,14 +1,16 @@
 """`outrider serve`: runs the server until it is told to stop."""
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from outrider.cli.arguments import Arguments
 from outrider.cli.opening import load_settings
 from outrider.core import log
 from outrider.core.config import Settings
 from outrider.runtime.serving import serve
-from outrider.runtime.wiring import Runtime
+
+if TYPE_CHECKING:
+    from outrider.runtime.wiring import Runtime
 
 
 async def run(arguments: Arguments) -> int:
@@ -22,7 +24,7 @@ async def serve_logging(
     *,
     role: str,
     migrate: bool,
-    on_ready: Callable[[Runtime, int], Awaitable[None]] | None = None,
+    on_ready: "Callable[[Runtime, int], Awaitable[None]] | None" = None,
 ) -> int:
     """Serve with the log as the settings want it."""
     log.start(level=cast("log.Level", settings.log_level), sample_successes=settings.log_sample_successes)

@@ -1,9 +1,10 @@
-"""Phone numbers in one form, E.164 with its plus: what every provider that calls phones reads and compares."""
+"""Phone numbers in one form, E.164 with its plus: what every provider that calls phones reads and compares.
+
+The library's tables take 4 MB: they are loaded for the first number.
+"""
 
 import re
 from typing import Final
-
-import phonenumbers
 
 # The library looks for a number in any text; an address is one and nothing else.
 _NUMBER: Final = re.compile(r"\+[\d ().\-/\u00a0]{3,40}")
@@ -14,6 +15,8 @@ def read_phone_number(text: str) -> str | None:
     trimmed = text.strip()
     if not _NUMBER.fullmatch(trimmed):
         return None
+    import phonenumbers  # noqa: PLC0415
+
     try:
         number = phonenumbers.parse(trimmed, None)
     except phonenumbers.NumberParseException:

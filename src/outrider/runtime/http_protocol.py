@@ -6,13 +6,12 @@ The head of a response waits for its body, which saves a system call.
 """
 
 import asyncio
-import resource
-from functools import cache
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from outrider.core import log
+from outrider.core.sockets import most_connections
 
 REQUEST_SECONDS = 30.0
 UNREAD_SECONDS = 60.0
@@ -146,17 +145,3 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._look = self.loop.call_later(_LOOK_SECONDS, self._look_at_time)
-
-
-@cache
-def most_connections() -> int:
-    """Half of the files that this process may open: the rest is for the database and for what goes out."""
-    return max(64, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-
-
-def raise_file_limit() -> None:
-    """Let this process open as many files as the system lets it, within reason."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

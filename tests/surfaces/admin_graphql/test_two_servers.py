@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from outrider.runtime.serving import running_server
+from outrider.runtime.running import running_server
 from outrider.tenancy.members.attempts import MOST_OF_EMAIL
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, REFRESH, SIGN_IN, Administrator, new_administrator

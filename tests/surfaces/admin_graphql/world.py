@@ -11,7 +11,7 @@ from graphql import GraphQLObjectType, get_named_type
 from outrider.files.storing import store_file
 from outrider.outreach.importing.records import FileFormat
 from outrider.outreach.imports import ImportOptions, begin_command
-from outrider.surfaces.admin_graphql.schema import SCHEMA
+from outrider.surfaces.admin_graphql.schema import admin_schema
 from outrider.tenancy.members.roles import Role
 from tests.administrators import PASSWORD, Administrator, add_member
 from tests.clients import Server
@@ -336,7 +336,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
 
 def fields_of(type_name: str) -> dict[str, Any]:
     """The fields of a type."""
-    kind = SCHEMA.type_map[type_name]
+    kind = admin_schema().type_map[type_name]
     assert isinstance(kind, GraphQLObjectType)
     return kind.fields
 

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from outrider.runtime import http_protocol
-from outrider.runtime.serving import running_server
+from outrider.runtime.running import running_server
 from outrider.surfaces.developer_graphql import feeding, feeds
 from outrider.tenancy.api_keys import NewApiKey, create_api_key, revoke_api_key
 from tests.clients import Caller, Client, Server, new_client

@@ -1,5 +1,6 @@
 """The examples of the contract as they are printed, but for the ids, and what the OpenAPI document promises."""
 
+import gc
 import json
 import re
 from typing import Any, cast
@@ -9,6 +10,7 @@ from jsonschema_rs import Draft202012Validator
 
 from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.schema import SCHEMA
+from outrider.surfaces.developer_rest.documents import Document
 from outrider.surfaces.developer_rest.names import snake
 from outrider.surfaces.developer_rest.openapi import served_openapi
 from outrider.surfaces.developer_rest.table import ROUTES
@@ -234,3 +236,11 @@ def gather(schema: dict[str, Any], value: Any, name: str, nulls: set[str], value
     if "items" in schema:
         for one in value or ():
             gather(schema["items"], one, name, nulls, values)
+
+
+def test_every_document_behind_a_route_is_valid() -> None:
+    """They are read at their first use; a server must not find out then."""
+    documents = [one for one in gc.get_objects() if isinstance(one, Document)]
+    assert len(documents) >= len(ROUTES)
+    for document in documents:
+        assert document.operation.name is None

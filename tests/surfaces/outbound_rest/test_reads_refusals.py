@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from outrider.runtime.http import Gate, build_app
+from outrider.runtime.operating import operating_endpoint
 from outrider.runtime.surfaces import open_surfaces
 from tests.clients import Answered
 from tests.surfaces.outbound_rest.shelf import ENDPOINTS, MISSING, Reads, fill
@@ -210,7 +211,8 @@ async def test_a_request_id_comes_back(reads: Reads) -> None:
 
 async def test_a_server_that_stops_says_so_in_a_problem_document(reads: Reads) -> None:
     runtime = reads.client.server.runtime
-    app = build_app(runtime, open_surfaces(runtime).endpoints, Gate(is_open=False))
+    gate = Gate(is_open=False)
+    app = build_app(open_surfaces(runtime).endpoints, operating_endpoint(runtime, gate), gate)
     told: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

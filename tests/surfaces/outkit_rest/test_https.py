@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from outrider.core.config import ConfigError
-from outrider.runtime.serving import running_server
+from outrider.runtime.running import running_server
 from tests.conftest import settings_for
 
 PATH = "/v1/messages"

@@ -14,7 +14,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509 import load_pem_x509_certificate
 
 from outrider.core.outgoing import HttpAnswer
 from outrider.platforms.base import Deferred, JsonObject
@@ -124,6 +123,8 @@ def _signature_in(envelope: JsonObject) -> bytes | None:
 
 
 def _key_in(pem: bytes) -> RSAPublicKey | None:
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415 - 7 MB, which few servers need
+
     try:
         key = load_pem_x509_certificate(pem).public_key()
     except ValueError:

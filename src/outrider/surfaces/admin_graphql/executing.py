@@ -28,7 +28,7 @@ from outrider.surfaces import graphql_limits as limits
 from outrider.surfaces.admin_graphql.calling import Call
 from outrider.surfaces.admin_graphql.mutations import MUTATIONS, carry_out
 from outrider.surfaces.admin_graphql.reading import resolve_field
-from outrider.surfaces.admin_graphql.schema import SCHEMA
+from outrider.surfaces.admin_graphql.schema import admin_schema
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused, refusal
 
 _MOST_ERRORS: Final = 10
@@ -75,7 +75,7 @@ class Document:
     async def carry_out(self, call: Call, variables: Mapping[str, object]) -> bytes:
         """Give the JSON of `data`; raises `RequestRefused` or `FieldRefused`."""
         found = execute(
-            SCHEMA,
+            admin_schema(),
             self._node,
             context_value=call,
             variable_values=cast("dict[str, Any]", variables),
@@ -107,7 +107,7 @@ class Document:
 
 def _resolve(source: object, info: "GraphQLResolveInfo[Call]", **arguments: object) -> object:
     given = {name: _storable(value, name) for name, value in arguments.items()}
-    if info.parent_type is SCHEMA.mutation_type:
+    if info.parent_type is admin_schema().mutation_type:
         return carry_out(info.field_name, info.context, given)
     return resolve_field(source, info, **given)
 
@@ -134,7 +134,7 @@ def _load(text: str) -> DocumentNode:
     except GraphQLSyntaxError as problem:
         raise RequestRefused([problem]) from None
     limits.check_size(document)
-    problems = validate(SCHEMA, document, max_errors=_MOST_ERRORS)
+    problems = validate(admin_schema(), document, max_errors=_MOST_ERRORS)
     if problems:
         raise RequestRefused(problems)
     return document

@@ -1,6 +1,7 @@
 """The schema that is served, built from the committed SDL, with its scalars read and written."""
 
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from typing import Final, cast
 
@@ -12,10 +13,11 @@ from outrider.surfaces.graphql_scalars import parse_json, parse_moment, parse_uu
 _PARSERS: Final = {"UUID": parse_uuid, "DateTime": parse_moment, "JSON": parse_json}
 
 
-def load_schema() -> GraphQLSchema:
-    """Build the schema from `schema.graphql` beside this file."""
+@cache
+def admin_schema() -> GraphQLSchema:
+    """Build the schema from `schema.graphql` beside this file, at first use: most processes administer nothing."""
     folder = resources.files("outrider.surfaces.admin_graphql")
-    schema = build_schema(folder.joinpath("schema.graphql").read_text("utf-8"))
+    schema = build_schema(folder.joinpath("schema.graphql").read_text("utf-8"), no_location=True)
     for name, parse in _PARSERS.items():
         scalar = cast("GraphQLScalarType", schema.type_map[name])
         scalar.coerce_input_value = parse
@@ -35,9 +37,6 @@ def _shown_moment(value: object) -> str:
     return shown_time(cast("datetime", value))
 
 
-SCHEMA: Final = load_schema()
-
-
 def served_sdl() -> str:
     """Give the schema as text, as it stands under docs/api."""
-    return print_schema(SCHEMA) + "\n"
+    return print_schema(admin_schema()) + "\n"

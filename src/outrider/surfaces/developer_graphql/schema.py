@@ -20,7 +20,7 @@ _PARSERS: Final = {"UUID": parse_uuid, "DateTime": parse_moment, "JSON": parse_j
 def load_schema() -> GraphQLSchema:
     """Build the schema from `schema.graphql` beside this file."""
     folder = resources.files("outrider.surfaces.developer_graphql")
-    schema = build_schema(folder.joinpath("schema.graphql").read_text("utf-8"))
+    schema = build_schema(folder.joinpath("schema.graphql").read_text("utf-8"), no_location=True)
     for name, parse in _PARSERS.items():
         scalar = cast("GraphQLScalarType", schema.type_map[name])
         scalar.coerce_input_value = parse

@@ -1,7 +1,8 @@
-"""Documents that are asked again and again: one for each route, valid at import, its plans cached as any other's."""
+"""Documents that are asked again and again: one for each route, read at its first use, its plans cached for good."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -29,18 +30,24 @@ class Serving:
 class Document:
     """One field of the schema, asked with arguments as JSON has them."""
 
-    operation: Operation
+    text: str
     required: tuple[str, ...]
     """The texts without which the mutation cannot be asked."""
 
+    @property
+    def operation(self) -> Operation:
+        """It as it was read and validated: at first use, since most processes use few of them."""
+        return _operation(self.text)
+
     async def ask(self, serving: Serving, actor: Actor, arguments: Mapping[str, object]) -> Any:
         """Give what the field answers; raises `FieldRefused` or `RequestRefused`."""
-        variables = self.operation.coerce(arguments)
+        operation = self.operation
+        variables = operation.coerce(arguments)
         call = Call(actor, variables.coerced)
-        if self.operation.is_mutation:
-            text = await answer_mutation(serving.reading, serving.operations, self.operation, call, variables)
+        if operation.is_mutation:
+            text = await answer_mutation(serving.reading, serving.operations, operation, call, variables)
         else:
-            text = await answer_query(serving.reading, self.operation, call, variables)
+            text = await answer_query(serving.reading, operation, call, variables)
         return orjson.loads(text)["found"]
 
     async def read_made(
@@ -48,9 +55,10 @@ class Document:
     ) -> Any:
         """Read what this mutation would answer with, of a thing that was made in another way."""
         # a selection without variables: those of the mutation may be anything that is valid
-        variables = self.operation.values(dict.fromkeys(self.required, ""))
-        selecting = Selecting(self.operation.fragments, variables)
-        (selected,) = selecting.fields([self.operation.node.selection_set])
+        operation = self.operation
+        variables = operation.values(dict.fromkeys(self.required, ""))
+        selecting = Selecting(operation.fragments, variables)
+        (selected,) = selecting.fields([operation.node.selection_set])
         plan = plan_created(serving.reading.public_url, selecting, type_name, selected)
         return orjson.loads(await run(serving.reading, plan, Call(actor, {}, made)))
 
@@ -88,5 +96,10 @@ def _document(
     text = (
         f"{kind}{f'({head})' if used else ''} {{ found: {name}{f'({passed})' if used else ''} {selection} }}"
     )
+    return Document(text, tuple(name for name in used if str(defined[name].type) == "String!"))
+
+
+@cache
+def _operation(text: str) -> Operation:
     (operation,) = load_document(text).values()
-    return Document(operation, tuple(name for name in used if str(defined[name].type) == "String!"))
+    return operation

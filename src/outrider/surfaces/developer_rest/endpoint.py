@@ -83,7 +83,6 @@ class DeveloperRest:
         self._metrics = metrics
         self._router = Router(ROUTES)
         self._uploads = Turns(_UPLOADS_AT_ONCE, _UPLOADS_AT_ONCE_EACH)
-        self._openapi = served_openapi().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_other_contract(scope):
@@ -140,7 +139,7 @@ class DeveloperRest:
     def _description(self, scope: Scope) -> _Answer:
         if scope["method"] not in _READING:
             raise WrongMethod(_READING)
-        return _Answer(200, self._openapi)
+        return _Answer(200, served_openapi().encode())
 
     async def _carry_out(self, scope: Scope, receive: Receive, exchange: _Exchange) -> _Answer:
         actor = await self._access.admit(scope, exchange.caller)

@@ -1,12 +1,14 @@
 """Pages for people: what the read API is (`/api-docs`), and what each problem means (`/errors/<slug>`).
 
-They are made once from the same tables as the OpenAPI document, load nothing, and run nothing.
+They are made when they are first asked for, from the same tables as the OpenAPI document; they load nothing, and run
+nothing.
 """
 
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from html import escape
 from typing import Any, Final
 
@@ -56,10 +58,17 @@ class ReadPages:
     """The pages of one process."""
 
     def __init__(self, public_url: str, metrics: Metrics) -> None:
+        self._public_url = public_url
         self._metrics = metrics
-        self._pages = {PAGE_PATH: _api_page(public_url)}
-        self._pages |= {f"{ERRORS_PATH}{problem.slug}": _problem_page(problem) for problem in PROBLEMS}
-        self._document = served_openapi(public_url)
+
+    @cached_property
+    def _pages(self) -> Mapping[str, bytes]:
+        problems = {f"{ERRORS_PATH}{problem.slug}": _problem_page(problem) for problem in PROBLEMS}
+        return {PAGE_PATH: _api_page(self._public_url), **problems}
+
+    @cached_property
+    def _document(self) -> bytes:
+        return served_openapi(self._public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, status, content_type = scope["path"], 200, _HTML

@@ -1,14 +1,13 @@
 """Access tokens: signed statements of who somebody is, good for a quarter of an hour at most.
 
 A token names its session, which is looked up at every use: what it says of the role is for the client only.
+PyJWT loads every algorithm that there is, 8 MB of them: it is imported by the first who needs it.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
-
-import jwt
 
 from outrider.core.ids import IdClock
 from outrider.tenancy.members.signing_keys import SigningKeys
@@ -51,6 +50,8 @@ def looks_like_token(text: str) -> bool:
 
 async def issue_token(keys: SigningKeys, ids: IdClock, claims: Claims, role: str) -> AccessToken:
     """Sign a token."""
+    import jwt  # noqa: PLC0415
+
     key = await keys.current()
     now = ids.now()
     expires_at = now + LIFETIME
@@ -71,6 +72,8 @@ async def issue_token(keys: SigningKeys, ids: IdClock, claims: Claims, role: str
 
 async def read_token(keys: SigningKeys, ids: IdClock, token: str) -> Claims | None:
     """Read a token; None if it is not valid, or not any more."""
+    import jwt  # noqa: PLC0415
+
     try:
         key_id = UUID(jwt.get_unverified_header(token)["kid"])
     except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError):
