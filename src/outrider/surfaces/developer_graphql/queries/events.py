@@ -18,6 +18,7 @@ from outrider.surfaces.developer_graphql.queries.texts import (
 from outrider.surfaces.developer_graphql.selections import Selected
 
 _IS_OUTBOUND: Final = "{row}.event_type = 'message.outbound'"
+_IS_MESSAGE: Final = "{row}.event_type in ('message.inbound', 'message.outbound')"
 _FOLDED_TIMES: Final = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 
@@ -30,18 +31,18 @@ def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
     # of a message that took several calls
     folded.append(Sql(f"""coalesce(',"external_message_ids":' || {message}.external_ids::text, '')"""))
     scan = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
-    served = _with_media_url(row)
-    merged = f"(select left({served}, -1) || {joined([*folded, '}'])} {scan})"
-    return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {served}) else {served} end")]
+    stored = _with_media_url(row)
+    served = f"(case when {_IS_MESSAGE.replace('{row}', row)} then {stored} else {row}.payload::text end)"
+    merged = f"(select left({stored}, -1) || {joined([*folded, '}'])} {scan})"
+    return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {stored}) else {served} end")]
 
 
 def _with_media_url(row: str) -> str:
-    """The stored payload; in that of a message with media there is a link behind the file's id."""
+    """The stored payload of a message; in that of one with media there is a link behind the file's id."""
     stored = f"{row}.payload::text"
     before, file_id, behind = media_parts_sql(stored)
     linked = joined([Sql(before), URL_MEMBER, *file_url(file_id), Sql(behind)])
-    is_message = f"{row}.event_type in ('message.inbound', 'message.outbound')"
-    return f"(case when {is_message} and {has_media_sql(stored)} then {linked} else {stored} end)"
+    return f"(case when {has_media_sql(stored)} then {linked} else {stored} end)"
 
 
 def status(compiling: Compiling, row: str, _selected: Selected) -> Text:

@@ -50,6 +50,7 @@ class Page:
         self._source = source
         self._node_type = node_type
         self._prefix = 0
+        self._cursor = slice(0)
         self._rows_at: int | None = None
         self._count_at: int | None = None
 
@@ -57,8 +58,7 @@ class Page:
         """Write the list as it is selected."""
         fields = self._compiling.selected(selected)
         if any(field.name == "pageInfo" for field in fields):
-            # Cursors of the first and the last row: every row's text begins with its own.
-            self._prefix = self._source.window.kind.length
+            self._place_cursors(fields)
         edges = {field.key: self._edges(field) for field in fields if field.name == "edges"}
         found: list[Piece] = ["{"]
         for number, field in enumerate(fields):
@@ -77,6 +77,16 @@ class Page:
                 case _:
                     found.append(f'"{type_name}"')
         return [*found, "}"]
+
+    def _place_cursors(self, fields: Sequence[Selected]) -> None:
+        """Find the cursors of the first and the last row in their texts, or have every text begin with its own."""
+        length = self._source.window.kind.length
+        edges = next((field for field in fields if field.name == "edges"), None)
+        members = self._compiling.selected(edges) if edges else []
+        if members and members[-1].name == "cursor":
+            self._cursor = slice(-length - len('"}'), -len('"}'))
+        else:
+            self._prefix, self._cursor = length, slice(length)
 
     def _feed_cursor(self) -> Render:
         at = self._columns.add(newest_place(self._compiling.statement))
@@ -109,7 +119,7 @@ class Page:
     def _page_info(self, selected: Selected) -> list[Piece]:
         if self._rows_at is None:
             self._add_rows(self._compiling.statement.alias("c"), [])
-        at, size, prefix = cast("int", self._rows_at), self._size, self._prefix
+        at, size, cursor = cast("int", self._rows_at), self._size, self._cursor
         window = self._source.window
 
         def has_more(found: Row, arguments: Arguments, _call: Call) -> str:
@@ -117,11 +127,11 @@ class Page:
 
         def read_first(found: Row, _arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])
-            return f'"{rows[0][:prefix]}"' if rows else "null"
+            return f'"{rows[0][cursor]}"' if rows else "null"
 
         def read_last(found: Row, arguments: Arguments, _call: Call) -> str:
             rows = cast("list[str]", found[at])[: size(arguments)]
-            return f'"{rows[-1][:prefix]}"' if rows else "null"
+            return f'"{rows[-1][cursor]}"' if rows else "null"
 
         has_before, has_after = (_TRUE if one else _FALSE for one in (window.has_before, window.has_after))
         members: dict[str, Piece] = {
