@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.members.managing import NewMember, create_member
 from outrider.tenancy.members.roles import Role
 from tests.clients import Answered, Caller, Server

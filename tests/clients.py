@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.actors import Environment
 from outrider.tenancy.api_keys import NewApiKey, create_api_key
 from tests.tenants import Tenant, new_tenant

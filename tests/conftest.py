@@ -13,8 +13,9 @@ import pytest
 
 from outrider.core.config import Settings, load
 from outrider.core.database.migrating import migrate
+from outrider.runtime.parts import Runtime
 from outrider.runtime.running import running_server
-from outrider.runtime.wiring import Runtime, open_runtime
+from outrider.runtime.wiring import open_runtime
 from tests.clients import Client, Server, new_client
 from tests.postgres import test_database
 from tests.tenants import Tenant, new_tenant

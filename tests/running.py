@@ -16,7 +16,8 @@ from aiohttp import web
 from outrider.core.database.migrating import migrate
 from outrider.dispatch.leases import LeaseLimits
 from outrider.platforms.base import Channel
-from outrider.runtime.wiring import Runtime, open_runtime
+from outrider.runtime.parts import Runtime
+from outrider.runtime.wiring import open_runtime
 from outrider.tenancy.connections import CreatedConnection, NewConnection, create_connection
 from outrider.webhooks.subscriptions import NewSubscription, create_subscription
 from tests.conftest import settings_for

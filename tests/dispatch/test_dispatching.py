@@ -15,8 +15,8 @@ from outrider.events.creating import NewCustomEvent, create_event
 from outrider.messaging.sending import send_message, send_messages
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from tests.running import Sink, connect_sandbox, running, subscribe, until
 from tests.tenants import Tenant, new_tenant
 

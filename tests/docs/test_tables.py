@@ -11,7 +11,7 @@ from outrider.events.values import MessageState
 from outrider.messaging import recording
 from outrider.platforms.base import Adapter, FailureCode
 from outrider.platforms.sandbox.manifest import DOCUMENTATION, MANIFEST
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.surfaces import graphql_limits as limits
 from outrider.surfaces.developer_errors import ENTRIES, STATUS
 from outrider.surfaces.outbound_rest.problems import PROBLEMS

@@ -19,8 +19,8 @@ from outrider.events.creating import NewCustomEvent, create_event
 from outrider.events.logs.creating import LARGEST_PAYLOAD, LONGEST_MESSAGE, LoggingContext, NewLog, create_log
 from outrider.events.logs.cross_tenant import LogEntry, LogLevel, write_logs
 from outrider.runtime import cross_tenant
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.actors import Scope
 from tests.running import new_database, running
 from tests.tenants import Tenant, actor_of, new_tenant

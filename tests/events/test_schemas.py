@@ -35,7 +35,7 @@ from outrider.events.schemas import (
     update_event_schema,
 )
 from outrider.events.values import NodeType
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.actors import Scope
 from tests.running import new_database, running, until
 from tests.tenants import Tenant, actor_of, new_tenant

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import asyncpg
 import pytest
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.running import Sink, listening, new_database, running
 from tests.tenants import Tenant, new_tenant
 

@@ -17,8 +17,8 @@ from aiohttp import web
 from outrider.core.errors import Unavailable
 from outrider.files import fetching
 from outrider.platforms.base import Channel
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.connections import NewConnection, create_connection
 from outrider.webhooks import receiving
 from tests.platforms.telegram.updates import reaction_update, text_update

@@ -28,8 +28,8 @@ from outrider.files.sweeping import sweep
 from outrider.files.values import FileSource, FileState
 from outrider.files.verifying import DAMAGED, MISSING
 from outrider.platforms.base import LARGEST_FILE
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from tests.clients import Client
 from tests.running import running, vanish
 from tests.tenants import Tenant, actor_of, new_tenant

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.identity.people import Town, town_of
 from tests.tenants import Tenant
 

@@ -14,7 +14,7 @@ from outrider.identity.platform_users import create_platform_user, get_platform_
 from outrider.identity.values import NewPlatformUser, PlatformUser
 from outrider.platforms.base import InboundRequest
 from outrider.runtime.cross_tenant import select_broken
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.webhooks.receiving import receive_for
 from tests.running import connect_sandbox
 from tests.tenants import Tenant

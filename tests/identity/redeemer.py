@@ -12,7 +12,8 @@ from uuid import UUID
 
 from outrider.identity.activating import activate_link_code
 from outrider.platforms.base import InboundRequest
-from outrider.runtime.wiring import Runtime, open_runtime
+from outrider.runtime.parts import Runtime
+from outrider.runtime.wiring import open_runtime
 from outrider.tenancy.actors import Actor, Environment, Scope
 from outrider.webhooks.receiving import receive_for
 from tests.conftest import settings_for

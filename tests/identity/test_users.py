@@ -13,7 +13,7 @@ from outrider.identity.users import create_user, get_user, update_user
 from outrider.identity.values import NewPlatformUser, PlatformUserChanges
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.actors import Scope
 from tests.identity.people import Town
 from tests.running import listening, subscribe, until

@@ -17,8 +17,8 @@ from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel, ConnectionContext, FailureCode, Outbound, Outcome, Rejected, Sent
 from outrider.platforms.sandbox.adapter import SandboxAdapter
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from tests.running import Sink, connect_sandbox, subscribe, until
 from tests.tenants import Tenant
 

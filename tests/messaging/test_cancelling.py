@@ -15,8 +15,8 @@ from outrider.messaging.errors import NotCancellable
 from outrider.messaging.sending import cancel_message, send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from tests.running import Sink, connect_sandbox, subscribe, until
 from tests.tenants import Tenant, new_tenant
 

@@ -17,7 +17,7 @@ from outrider.messaging.resending import resend_message
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.connections import NewConnection, create_connection
 from tests.running import Sink, connect_sandbox, subscribe, until
 from tests.tenants import Tenant, new_tenant

@@ -18,8 +18,8 @@ from outrider.messaging import recording
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest, SendResult
 from outrider.platforms.base import Channel
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.connections import NewConnection, create_connection
 from outrider.webhooks import receiving
 from tests.platforms.telegram.updates import reaction_update

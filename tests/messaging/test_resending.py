@@ -14,8 +14,8 @@ from outrider.messaging.queries import select_message
 from outrider.messaging.resending import resend_message
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest, SendResult
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.actors import Environment
 from outrider.tenancy.managing_connections import ConnectionChanges, delete_connection, update_connection
 from tests.running import Sink, connect_sandbox, subscribe

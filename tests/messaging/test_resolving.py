@@ -13,8 +13,8 @@ from outrider.messaging.queries import select_message
 from outrider.messaging.resolving import Resolution, resolve_message
 from outrider.messaging.sending import cancel_message, send_message
 from outrider.messaging.values import SendRequest, SendResult
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from tests.running import Sink, connect_sandbox, subscribe, until
 from tests.tenants import Tenant, actor_of, new_tenant
 

@@ -12,7 +12,7 @@ from outrider.core.errors import AppError, IdempotencyConflict, InternalError, N
 from outrider.messaging import sending
 from outrider.messaging.sending import send_message, send_messages
 from outrider.messaging.values import SendRequest
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.running import Sink, connect_sandbox, running, until
 from tests.tenants import Tenant, new_tenant
 

@@ -20,7 +20,7 @@ from outrider.outreach.importing.running import open_batches, run_batches
 from outrider.outreach.importing.values import Progress
 from outrider.outreach.importing.working import carry_out
 from outrider.outreach.imports import ImportOptions, begin_command, job_of, passing_job
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.context import TenancyContext
 from tests.administrators import Administrator
 from tests.clients import Server

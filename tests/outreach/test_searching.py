@@ -12,7 +12,7 @@ from outrider.outreach.contacts import (
     list_contacts,
 )
 from outrider.outreach.searching import search_query
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.outreach.people import imported
 from tests.tenants import Tenant, new_tenant
 

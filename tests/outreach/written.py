@@ -12,7 +12,7 @@ from outrider.outreach.drafts.moving import approve_drafts
 from outrider.outreach.drafts.values import Draft, DraftContent, DraftStatus, NewDraft
 from outrider.outreach.drafts.writing import create_draft
 from outrider.platforms.base import Channel
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.backends import set_default_backend
 from outrider.tenancy.members.acting import ActingMember
 from outrider.tenancy.members.managing import NewMember, create_member

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.templates.managing import NewTemplate, create_template
 from outrider.templates.rendering import TemplatesContext, render
 from outrider.templates.values import Rendering, RenderRequest, Template, TemplateContent

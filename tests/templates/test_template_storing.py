@@ -15,7 +15,7 @@ from outrider.core.errors import (
     ResourceExists,
     ValidationError,
 )
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.templates.errors import RenderError
 from outrider.templates.managing import (
     NewTemplate,

@@ -8,7 +8,7 @@ import pytest
 
 from outrider.core.errors import Forbidden, NotFound, Unauthorized, ValidationError
 from outrider.core.hashing import hash_secret
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.caching import HARD_SECONDS
 from outrider.tenancy.key_uses import KeyUses
 from outrider.tenancy.read_keys import (

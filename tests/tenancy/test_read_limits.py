@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.read_limits import ReadLimits, ReadRateExceeded
 
 START = datetime(2026, 5, 23, 10, tzinfo=UTC)

@@ -20,8 +20,8 @@ from outrider.messaging.delivering import MessageHandler
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import InboundRequest
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.webhooks import delivering
 from outrider.webhooks.receiving import receive
 from outrider.webhooks.signing import verify_outeract, verify_standard

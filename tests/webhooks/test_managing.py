@@ -12,8 +12,8 @@ import pytest
 
 from outrider.core.errors import Forbidden, NotFound, ValidationError
 from outrider.events.creating import NewCustomEvent, create_event
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.webhooks import delivering
 from outrider.webhooks.deliveries import (
     DeliveryFilter,

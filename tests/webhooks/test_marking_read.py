@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from outrider.platforms.base import InboundRequest
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.application_settings import ApplicationChanges, update_application
 from outrider.webhooks import delivering, receiving
 from tests.running import Sink, connect_sandbox, listening, new_database, running, subscribe, until

@@ -19,8 +19,8 @@ from outrider.events.creating import NewCustomEvent, create_event
 from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import Channel, InboundRequest
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.applications import create_application
 from outrider.tenancy.context import append_audit, settings_transaction
 from outrider.tenancy.members.acting import ActingMember

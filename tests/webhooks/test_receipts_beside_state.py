@@ -22,8 +22,8 @@ from outrider.platforms.base import (
 )
 from outrider.platforms.receipts import ReceiptState
 from outrider.platforms.sandbox.adapter import SandboxAdapter
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.tenancy.connection_directory import ConnectionEntry
 from outrider.webhooks import receiving
 from outrider.webhooks.patterns import candidate_patterns

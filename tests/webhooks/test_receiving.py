@@ -16,8 +16,8 @@ from outrider.messaging.sending import send_message
 from outrider.messaging.values import SendRequest
 from outrider.platforms.base import InboundRequest
 from outrider.platforms.sandbox.inbound import SIGNATURE_HEADER, signature_of
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.webhooks import inbound_items, receiving
 from tests.clients import Client
 from tests.running import Sink, connect_sandbox, listening, new_database, proxied, running, subscribe, until

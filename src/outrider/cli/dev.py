@@ -15,7 +15,7 @@ from outrider.cli.opening import load_settings
 from outrider.cli.serve import serve_logging
 
 if TYPE_CHECKING:
-    from outrider.runtime.wiring import Runtime
+    from outrider.runtime.parts import Runtime
 
 
 async def run(arguments: Arguments) -> int:

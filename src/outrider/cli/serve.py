@@ -10,7 +10,7 @@ from outrider.core.config import Settings
 from outrider.runtime.serving import serve
 
 if TYPE_CHECKING:
-    from outrider.runtime.wiring import Runtime
+    from outrider.runtime.parts import Runtime
 
 
 async def run(arguments: Arguments) -> int:

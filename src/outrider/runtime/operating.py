@@ -14,7 +14,7 @@ from outrider.core.database.faults import STATEMENT_FAULTS
 from outrider.core.metrics import CONTENT_TYPE
 from outrider.runtime import cross_tenant
 from outrider.runtime.http import Endpoint, Gate
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 
 _MAX_QUEUE_AGE_SECONDS = 300.0
 _MOMENT_SECONDS = 0.5

@@ -15,8 +15,9 @@ from outrider.runtime.http import Endpoint, Gate, build_app
 from outrider.runtime.http_protocol import HttpProtocol
 from outrider.runtime.maintaining import Maintenance
 from outrider.runtime.operating import operating_endpoint
+from outrider.runtime.parts import Runtime
 from outrider.runtime.surfaces import NO_SURFACES, open_surfaces
-from outrider.runtime.wiring import Runtime, open_runtime
+from outrider.runtime.wiring import open_runtime
 
 _ANSWER_SECONDS = 12
 

@@ -22,8 +22,8 @@ from outrider.core.sockets import listen_for_requests, raise_file_limit
 from outrider.runtime.database import opened_server
 
 if TYPE_CHECKING:
+    from outrider.runtime.parts import Runtime
     from outrider.runtime.running import RunningServer
-    from outrider.runtime.wiring import Runtime
 
     Running = Callable[..., AbstractAsyncContextManager[RunningServer]]
 

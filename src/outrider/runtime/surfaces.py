@@ -25,7 +25,7 @@ from outrider.messaging.submissions.submitting import submit_message
 from outrider.messaging.suppressions import add_suppression, remove_suppression
 from outrider.outreach.reading.finding import ReadingContext
 from outrider.runtime.http import Endpoint, Endpoints
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.surfaces.admin_graphql.calling import Administration
 from outrider.surfaces.admin_graphql.endpoint import AdminAccess, AdminGraphql
 from outrider.surfaces.developer_access import DeveloperAccess

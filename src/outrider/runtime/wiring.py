@@ -1,9 +1,7 @@
 """Builds the process: the only module that names concrete handlers and pools."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 from uuid import UUID
 
 from outrider.core.config import Settings
@@ -49,6 +47,7 @@ from outrider.platforms.registry import Registry
 from outrider.runtime.adapters import open_adapters
 from outrider.runtime.announcing import CommitAnnouncer
 from outrider.runtime.master_key import check_master_key
+from outrider.runtime.parts import Runtime
 from outrider.templates.directory import TemplateDirectory
 from outrider.templates.rendering import TemplatesContext, render
 from outrider.tenancy import callback_addresses
@@ -74,89 +73,6 @@ from outrider.webhooks.polling import Poller
 from outrider.webhooks.subscription_directory import SubscriptionDirectory
 
 APPENDED = "outrider_appended"
-
-
-class Worker(Protocol):
-    """Looks for work of its own, in the background."""
-
-    def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """Everything that one process is made of."""
-
-    settings: Settings
-    process_id: UUID
-    database: Database
-    metrics: Metrics
-    disk: DiskWatch
-    http: OutgoingHttp
-    registry: Registry
-    listener: Listener
-    api_keys: ApiKeyDirectory
-    message_keys: MessageKeyDirectory
-    read_keys: ReadKeyDirectory
-    read_limits: ReadLimits
-    key_uses: KeyUses
-    backends: BackendDirectory
-    limits: RateLimits
-    members: MemberDirectory
-    access: AccessContext
-    applications: ApplicationDirectory
-    connections: ConnectionDirectory
-    subscriptions: SubscriptionDirectory
-    appender: Appender
-    dispatcher: Dispatcher
-    waiters: Waiters
-    heads: LogHeads
-    tenancy: TenancyContext
-    checking: CheckingContext
-    sending: SendingContext
-    creating: CreatingContext
-    event_schemas: EventSchemaContext
-    templates: TemplatesContext
-    logging: LoggingContext
-    identity: IdentityContext
-    files: FilesContext
-    file_links: FileLinks
-    submitting: SubmittingContext
-    receiving: receiving.ReceivingContext
-    suppressions: SuppressionContext
-    imports: ImportingContext
-    drafts: DraftsContext
-    due_drafts: DueDrafts | None
-    workers: Sequence[Worker]
-    """What looks for work by itself; none in an `api` process."""
-
-    async def start(self) -> None:
-        """Begin to work."""
-        await self.listener.start()
-        self.appender.start()
-        self.waiters.start()
-        self.heads.start()
-        self.key_uses.start()
-        await self.dispatcher.start()
-        for worker in self.workers:
-            worker.start()
-
-    async def close(self) -> None:
-        """Stop in order: no new attempts, finish those under way, write what is queued, let go."""
-        for worker in self.workers:
-            await worker.close()
-        await self.dispatcher.close(self.settings.shutdown_seconds)
-        await self.waiters.close()
-        await self.heads.close()
-        await self.key_uses.close()
-        await self.appender.close()
-        await self.logging.batcher.close()
-        await self.listener.close()
-        self.templates.close()
-        await self.registry.close()
-        await self.http.close()
-        await self.database.close()
 
 
 async def open_runtime(

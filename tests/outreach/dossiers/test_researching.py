@@ -19,7 +19,7 @@ from outrider.outreach.dossiers.queries import Requested
 from outrider.outreach.dossiers.researcher import Researcher, ResearchTimes
 from outrider.outreach.dossiers.values import Dossier, Fact
 from outrider.platforms.base import Channel, InboundRequest
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.tenancy.members.acting import ActingMember
 from outrider.tenancy.members.roles import Role
 from outrider.webhooks.receiving import receive

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from outrider.outreach.drafts.due import DueDrafts, DueTimes
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.outreach.written import Desk, new_desk
 from tests.running import Sink, listening, new_database, running
 

@@ -19,8 +19,8 @@ from outrider.outreach.drafts.sending import append_draft, begin_drafts
 from outrider.outreach.drafts.values import Draft, DraftChanges, DraftContent, DraftStatus, NewDraft
 from outrider.outreach.drafts.writing import create_draft, update_draft
 from outrider.platforms.base import Channel
+from outrider.runtime.parts import Runtime
 from outrider.runtime.verifying import verify
-from outrider.runtime.wiring import Runtime
 from outrider.templates.managing import NewTemplate, archive_template, create_template
 from outrider.templates.values import TemplateContent
 from outrider.tenancy.managing_accounts import NewOwnAccount, create_account

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from outrider.core.database.migrating import migrate
+from outrider.runtime.parts import Runtime
 from outrider.runtime.surfaces import developer_endpoint
-from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.documents import Documents
 from outrider.surfaces.developer_graphql.reading import Reading
 from tests.conftest import shared_folder

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from outrider.core import log
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.surfaces.developer_graphql.endpoint import DeveloperGraphql
 from outrider.tenancy.api_keys import NewApiKey, create_api_key
 from tests.tenants import Tenant

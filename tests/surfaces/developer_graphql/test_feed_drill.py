@@ -11,7 +11,7 @@ import asyncpg
 from outrider.core.errors import Unavailable
 from outrider.events.creating import NewCustomEvent, create_event
 from outrider.events.cross_tenant import append_batch
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from tests.clients import Client
 from tests.events.appends import new_event
 from tests.feeds import following

@@ -17,8 +17,8 @@ from graphql import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from outrider.runtime.parts import Runtime
 from outrider.runtime.surfaces import developer_endpoint
-from outrider.runtime.wiring import Runtime
 from outrider.surfaces.developer_graphql.mutations import MUTATIONS
 from outrider.surfaces.developer_graphql.schema import SCHEMA
 from tests.surfaces.developer_graphql.door import Door, key_of

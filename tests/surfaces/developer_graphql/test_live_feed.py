@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from outrider.events.creating import NewCustomEvent, create_event
-from outrider.runtime.wiring import Runtime
+from outrider.runtime.parts import Runtime
 from outrider.surfaces.developer_graphql import feeding
 from outrider.surfaces.developer_graphql.cursors import FEED as CURSORS
 from tests.clients import Caller, Client
