@@ -31,7 +31,8 @@ def free_address() -> Address:
 
 def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """The environment of the product's commands: ours without any setting of the person who runs this."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
+    theirs = ("OUTRIDER_", "PYTHON")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     usual = {
         "OUTRIDER_DATA_DIR": str(data_dir),
         "OUTRIDER_ALLOW_PRIVATE_TARGETS": "1",

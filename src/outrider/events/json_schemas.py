@@ -2,22 +2,24 @@
 
 A check runs on the event loop, so no schema may make it long: patterns run in linear time (no look-around, no
 back-references), references stay inside the document, and the steps that a value can need are computed from
-the schema before it is taken.
+the schema before it is taken. The library behind it takes 3 MB, and is loaded for the first schema.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import orjson
-from jsonschema_rs import Draft202012Validator, RegexOptions
-from jsonschema_rs import ValidationError as Violation
 
 from outrider.core.errors import ValidationError
 from outrider.core.storable import storable_json
 from outrider.events.schema_costs import Cost, cost_of
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+    from jsonschema_rs import ValidationError as Violation
 
 MOST_BYTES: Final = 64 * 1024
 MOST_STEPS: Final = 5_000_000
@@ -41,7 +43,7 @@ class CheckedSchema:
     text: str
     required: tuple[str, ...]
     cost: Cost
-    _validator: Draft202012Validator = field(repr=False)
+    _validator: "Draft202012Validator" = field(repr=False)
 
     def steps_for(self, value: object, text: bytes) -> int:
         """How much work a check of this JSON value can be, `text` being its form as JSON.
@@ -63,10 +65,12 @@ class CheckedSchema:
             return []
         return [_found(violation, value) for violation in islice(self._find(value, steps), MOST_VIOLATIONS)]
 
-    def _find(self, value: object, steps: int) -> Iterator[Violation]:
+    def _find(self, value: object, steps: int) -> "Iterator[Violation]":
         if steps <= _STEPS_FOR_ALL:
             yield from self._validator.iter_errors(value)
             return
+        from jsonschema_rs import ValidationError as Violation  # noqa: PLC0415
+
         try:
             self._validator.validate(value)
         except Violation as first:
@@ -103,7 +107,10 @@ def open_schema(text: str, path: str = "jsonSchema") -> CheckedSchema:
     return CheckedSchema(text, tuple(names), cost, validator)
 
 
-def _compile(schema: Mapping[str, object], path: str) -> Draft202012Validator:
+def _compile(schema: Mapping[str, object], path: str) -> "Draft202012Validator":
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415
+    from jsonschema_rs import ValidationError as Violation  # noqa: PLC0415
+
     # Its own id would only say what `#` means, and could name a document that the library knows.
     bare = {key: value for key, value in schema.items() if key not in {"$id", "$schema"}}
     try:
@@ -119,7 +126,7 @@ def _compile(schema: Mapping[str, object], path: str) -> Draft202012Validator:
         raise ValidationError(f"{path}: {_cut(str(flaw))}", path=path) from None
 
 
-def _schema_flaw(flaw: Violation) -> str:
+def _schema_flaw(flaw: "Violation") -> str:
     if "regex" in flaw.message:
         return (
             _cut(flaw.message) + " that can be used: look-around and back-references are not, nor large ones"
@@ -127,7 +134,7 @@ def _schema_flaw(flaw: Violation) -> str:
     return _cut(flaw.message)
 
 
-def _found(violation: Violation, payload: object) -> FoundViolation:
+def _found(violation: "Violation", payload: object) -> FoundViolation:
     path, keyword = _members_named(payload, violation.instance_path), violation.kind.name
     if keyword == "required":
         # what is missing, not where it is missed

@@ -6,9 +6,11 @@ the whole process meanwhile, so documents are measured before.
 """
 
 import re
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-import css_inline
+if TYPE_CHECKING:
+    from css_inline import CSSInliner
 
 MOST_TAGS: Final = 20_000
 DEEPEST: Final = 300
@@ -16,12 +18,6 @@ _FEW_TAGS: Final = 1_000
 """Up to here elements may stand in each other as they like: what becomes of them is at most the square."""
 _MOST_WORK: Final = 400_000_000
 """Tags, times the square of declarations: what it costs if every rule matches every element."""
-_INLINER: Final = css_inline.CSSInliner(
-    load_remote_stylesheets=False,
-    keep_link_tags=True,
-    keep_style_tags=True,
-    remove_inlined_selectors=True,
-)
 _STYLE: Final = re.compile(r"<style\b[^>]*>(.*?)</style", re.IGNORECASE | re.DOTALL)
 _HAS_STYLE: Final = re.compile(r"<style\b", re.IGNORECASE)
 _EMPTY_STYLE: Final = re.compile(r"<style\b[^>]*>\s*</style>", re.IGNORECASE)
@@ -53,10 +49,25 @@ def inline_styles(html: str, styles: str | None) -> str:
             raise NotInlined("Styles are CSS alone: they cannot hold </style or <!--.")
         html = _with_style(html, styles)
     _measure(html)
+    from css_inline import InlineError  # noqa: PLC0415
+
     try:
-        return _EMPTY_STYLE.sub("", _INLINER.inline(html))
-    except css_inline.InlineError as problem:
+        return _EMPTY_STYLE.sub("", _inliner().inline(html))
+    except InlineError as problem:
         raise NotInlined(f"The styles could not be read: {problem}") from None
+
+
+@cache
+def _inliner() -> "CSSInliner":
+    """The parser behind it: 2 MB, which a server that renders nothing does not load."""
+    from css_inline import CSSInliner  # noqa: PLC0415
+
+    return CSSInliner(
+        load_remote_stylesheets=False,
+        keep_link_tags=True,
+        keep_style_tags=True,
+        remove_inlined_selectors=True,
+    )
 
 
 def _with_style(html: str, styles: str) -> str:
