@@ -56,7 +56,9 @@ class Town:
         self, sender: str, *texts: str, connection: UUID | None = None, message_id: str | None = None
     ) -> None:
         """Somebody writes, as the platform tells it."""
-        entry = await self.runtime.connections.get(self.tenant.application_id, connection or self.there)
+        entry = await self.runtime.directories.connections.get(
+            self.tenant.application_id, connection or self.there
+        )
         assert entry is not None
         messages = [{"from": sender, "text": text, "id": message_id or str(uuid4())} for text in texts]
         request = InboundRequest({}, orjson.dumps({"messages": messages}))

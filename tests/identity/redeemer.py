@@ -40,7 +40,7 @@ async def do(runtime: Runtime, actor: Actor, kind: str, *job: str) -> None:
         await activate_link_code(runtime.identity, actor, code, UUID(person))
         return
     connection, sender, text, message_id = job
-    entry = await runtime.connections.get(actor.application_id, UUID(connection))
+    entry = await runtime.directories.connections.get(actor.application_id, UUID(connection))
     assert entry is not None
     body = json.dumps({"messages": [{"from": sender, "text": text, "id": message_id}]}).encode()
     await receive_for(runtime.receiving, entry, runtime.registry.get("sandbox"), InboundRequest({}, body))

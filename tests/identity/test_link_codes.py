@@ -200,7 +200,7 @@ async def test_an_unknown_platform_user_gets_and_redeems_no_code(town: Town) -> 
 
 async def test_a_system_user_gets_and_redeems_no_code(town: Town) -> None:
     code = await drawn(town, await town.person("ada"))
-    entry = await town.runtime.connections.get(town.tenant.application_id, town.here)
+    entry = await town.runtime.directories.connections.get(town.tenant.application_id, town.here)
     assert entry is not None
     system = entry.system_user.platform_user_id
 

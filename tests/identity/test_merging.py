@@ -120,7 +120,7 @@ async def test_a_user_is_not_merged_into_itself(town: Town) -> None:
 
 async def test_a_system_user_is_not_merged(town: Town) -> None:
     person = await town.person("ada")
-    entry = await town.runtime.connections.get(town.tenant.application_id, town.here)
+    entry = await town.runtime.directories.connections.get(town.tenant.application_id, town.here)
     assert entry is not None
     system = entry.system_user.user_id
 

@@ -70,7 +70,7 @@ async def test_a_name_that_cannot_be_shown_is_refused(town: Town, name: str) -> 
 
 
 async def test_a_system_user_cannot_be_renamed(town: Town) -> None:
-    entry = await town.runtime.connections.get(town.tenant.application_id, town.here)
+    entry = await town.runtime.directories.connections.get(town.tenant.application_id, town.here)
     assert entry is not None
 
     with pytest.raises(ValidationError):
@@ -216,7 +216,7 @@ async def test_a_platform_user_is_changed_and_told_once(town: Town) -> None:
 async def test_who_may_not_be_changed_is_left_alone(town: Town, runtime: Runtime) -> None:
     stranger = await new_tenant(runtime.tenancy)
     person = await town.person("ada")
-    entry = await town.runtime.connections.get(town.tenant.application_id, town.here)
+    entry = await town.runtime.directories.connections.get(town.tenant.application_id, town.here)
     assert entry is not None
     named, before = PlatformUserChanges(name="Eve"), await town.count()
 

@@ -38,7 +38,7 @@ async def _send(client: Client, connection: str, to: str, **more: object) -> str
 
 async def _tell(client: Client, connection: str, message_id: str, state: ReceiptState, **more: Any) -> None:
     runtime = client.server.runtime
-    entry = await runtime.connections.get(client.tenant.application_id, UUID(connection))
+    entry = await runtime.directories.connections.get(client.tenant.application_id, UUID(connection))
     assert entry is not None
     receipt = InboundReceipt(str(uuid4()), "", state, event_id=UUID(message_id), **more)
     await take_in(runtime.receiving, entry, [(Received(entry, None, None), receipt)])

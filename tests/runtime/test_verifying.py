@@ -132,7 +132,7 @@ async def used(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncGener
             connection_id=connection.id, recipient="later", text="Hello", scheduled_at=later
         )
         await send_message(runtime.sending, tenant.actor, request)
-        entry = await runtime.connections.get(tenant.application_id, connection.id)
+        entry = await runtime.directories.connections.get(tenant.application_id, connection.id)
         assert entry is not None
         body = (
             b'{"messages": [{"from": "ada", "text": "Hi"}, {"from": "ada", "image": {}}], '

@@ -54,7 +54,7 @@ async def test_a_reader_has_the_keys_scopes(runtime: Runtime, tenant: Tenant) ->
     new = NewReadKey(name="x", scopes=["lists.read"])
     created = await create_read_key(runtime.tenancy, tenant.organisation_id, new)
 
-    reader = await runtime.read_keys.authenticate(created.token)
+    reader = await runtime.directories.read_keys.authenticate(created.token)
 
     assert reader == Reader(tenant.organisation_id, created.id, frozenset({"lists.read"}))
     reader.require(ReadScope.LISTS)
@@ -64,14 +64,14 @@ async def test_a_reader_has_the_keys_scopes(runtime: Runtime, tenant: Tenant) ->
 
 async def test_a_revoked_key_is_refused_within_a_second(runtime: Runtime, tenant: Tenant) -> None:
     created = await create_read_key(runtime.tenancy, tenant.organisation_id, NewReadKey(name="x"))
-    await runtime.read_keys.authenticate(created.token)
+    await runtime.directories.read_keys.authenticate(created.token)
 
     await revoke_read_key(runtime.tenancy, tenant.organisation_id, created.id)
 
     async with asyncio.timeout(1):
         while True:
             try:
-                await runtime.read_keys.authenticate(created.token)
+                await runtime.directories.read_keys.authenticate(created.token)
             except Unauthorized:
                 break
             await asyncio.sleep(0.01)
@@ -94,12 +94,12 @@ async def test_a_key_ends_by_itself_also_while_it_is_remembered(runtime: Runtime
     soon = runtime.tenancy.ids.now() + timedelta(seconds=0.4)
     new = NewReadKey(name="x", expires_at=soon)
     created = await create_read_key(runtime.tenancy, tenant.organisation_id, new)
-    await runtime.read_keys.authenticate(created.token)
+    await runtime.directories.read_keys.authenticate(created.token)
 
     await asyncio.sleep(0.5)
 
     with pytest.raises(Unauthorized):
-        await runtime.read_keys.authenticate(created.token)
+        await runtime.directories.read_keys.authenticate(created.token)
     with pytest.raises(ValidationError, match="future"):
         await create_read_key(runtime.tenancy, tenant.organisation_id, new)
 
@@ -111,7 +111,7 @@ async def test_another_organisations_key_cannot_be_revoked(runtime: Runtime, ten
     with pytest.raises(NotFound):
         await revoke_read_key(runtime.tenancy, foreign, created.id)
 
-    await runtime.read_keys.authenticate(created.token)
+    await runtime.directories.read_keys.authenticate(created.token)
 
 
 async def test_replacing_a_key_revokes_its_namesakes(runtime: Runtime, tenant: Tenant) -> None:

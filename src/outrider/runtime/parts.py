@@ -28,22 +28,15 @@ from outrider.outreach.drafts.context import DraftsContext
 from outrider.outreach.drafts.due import DueDrafts
 from outrider.outreach.imports import ImportingContext
 from outrider.platforms.registry import Registry
+from outrider.runtime.directories import Directories
 from outrider.templates.rendering import TemplatesContext
-from outrider.tenancy.api_keys import ApiKeyDirectory
-from outrider.tenancy.application_directory import ApplicationDirectory
-from outrider.tenancy.backends import BackendDirectory
 from outrider.tenancy.checking_connections import CheckingContext
-from outrider.tenancy.connection_directory import ConnectionDirectory
 from outrider.tenancy.context import TenancyContext
 from outrider.tenancy.key_uses import KeyUses
 from outrider.tenancy.members.context import AccessContext
-from outrider.tenancy.members.directory import MemberDirectory
-from outrider.tenancy.message_keys import MessageKeyDirectory
 from outrider.tenancy.rate_limits import RateLimits
-from outrider.tenancy.read_keys import ReadKeyDirectory
 from outrider.tenancy.read_limits import ReadLimits
 from outrider.webhooks import receiving
-from outrider.webhooks.subscription_directory import SubscriptionDirectory
 
 
 class Worker(Protocol):
@@ -66,18 +59,11 @@ class Runtime:
     http: OutgoingHttp
     registry: Registry
     listener: Listener
-    api_keys: ApiKeyDirectory
-    message_keys: MessageKeyDirectory
-    read_keys: ReadKeyDirectory
+    directories: Directories
     read_limits: ReadLimits
     key_uses: KeyUses
-    backends: BackendDirectory
     limits: RateLimits
-    members: MemberDirectory
     access: AccessContext
-    applications: ApplicationDirectory
-    connections: ConnectionDirectory
-    subscriptions: SubscriptionDirectory
     appender: Appender
     dispatcher: Dispatcher
     waiters: Waiters

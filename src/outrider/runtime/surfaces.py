@@ -107,7 +107,7 @@ def submissions_endpoint(runtime: Runtime) -> OutkitRest:
     """`/v1/messages` with `Outkit-Access-*` headers."""
     return OutkitRest(
         access=SubmitterAccess(
-            runtime.message_keys.get,
+            runtime.directories.message_keys.get,
             runtime.limits.check,
             runtime.sending.ids.now,
             runtime.settings.trusted_proxies,
@@ -125,7 +125,9 @@ def submissions_endpoint(runtime: Runtime) -> OutkitRest:
 def reads_endpoint(runtime: Runtime) -> OutboundRest:
     """`/api/v1`."""
     return OutboundRest(
-        access=ReaderAccess(runtime.read_keys.authenticate, runtime.read_limits.check, runtime.key_uses.note),
+        access=ReaderAccess(
+            runtime.directories.read_keys.authenticate, runtime.read_limits.check, runtime.key_uses.note
+        ),
         library=Library(ReadingContext(runtime.database.reads, runtime.file_links.url), runtime.tenancy),
         metrics=runtime.metrics,
         errors_url=runtime.settings.errors_url,
@@ -135,9 +137,9 @@ def reads_endpoint(runtime: Runtime) -> OutboundRest:
 def developer_access(runtime: Runtime) -> DeveloperAccess:
     """The door of the developer API, whichever way it is spoken to."""
     return DeveloperAccess(
-        runtime.api_keys.authenticate,
-        runtime.members.authenticate,
-        runtime.applications.is_open_to,
+        runtime.directories.api_keys.authenticate,
+        runtime.directories.members.authenticate,
+        runtime.directories.applications.is_open_to,
         runtime.limits.check,
     )
 
@@ -146,7 +148,7 @@ def admin_endpoint(runtime: Runtime) -> AdminGraphql:
     """`POST /admin/graphql`."""
     return AdminGraphql(
         access=AdminAccess(
-            runtime.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
+            runtime.directories.members.authenticate, runtime.limits.check, runtime.settings.trusted_proxies
         ),
         administration=Administration(
             runtime.access,

@@ -28,7 +28,7 @@ async def _sent(desk: Desk, due: DueDrafts) -> Draft:
 
 
 async def _tell(desk: Desk, *items: InboundItem) -> None:
-    entry = await desk.runtime.connections.get(desk.tenant.application_id, desk.connection_id)
+    entry = await desk.runtime.directories.connections.get(desk.tenant.application_id, desk.connection_id)
     assert entry is not None
     await take_in(desk.runtime.receiving, entry, [(Received(entry, None, None), one) for one in items])
 

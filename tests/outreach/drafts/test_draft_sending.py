@@ -125,7 +125,7 @@ async def test_what_was_appended_is_found_though_nothing_could_be_rendered_any_m
     message_id = await _until_step(desk, draft, "appended")
     await archive_template(desk.runtime.templates, desk.member, template)
     await desk.pool.execute("delete from default_backends where organisation_id = $1", desk.organisation_id)
-    desk.runtime.backends.clear()
+    desk.runtime.directories.backends.clear()
 
     await due.send_due()
 
@@ -329,8 +329,8 @@ async def test_while_the_mailbox_is_disabled_a_draft_waits_and_can_be_taken_back
     async def switch(status: str) -> None:
         changes = ConnectionChanges(status=status)
         await update_connection(desk.runtime.tenancy, desk.tenant.actor, desk.connection_id, changes)
-        desk.runtime.connections.forget(desk.connection_id)
-        desk.runtime.backends.clear()
+        desk.runtime.directories.connections.forget(desk.connection_id)
+        desk.runtime.directories.backends.clear()
 
     await switch("disabled")
     await due.send_due()
