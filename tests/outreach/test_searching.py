@@ -1,16 +1,21 @@
 """Words that are looked for are split as words that are stored: whatever they are, and however they begin."""
 
+from typing import cast
+
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from outrider.core.database.pools import Pool
 from outrider.core.storable import _UNSTORABLE
+from outrider.outreach import queries
 from outrider.outreach.contacts import (
     ContactFilters,
     NewContact,
     create_contact,
     list_contacts,
 )
+from outrider.outreach.queries import ContactConditions
 from outrider.outreach.searching import search_query
 from outrider.runtime.parts import Runtime
 from tests.outreach.people import imported
@@ -19,6 +24,12 @@ from tests.tenants import Tenant, new_tenant
 _NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40).filter(
     lambda text: not _UNSTORABLE.search(text)
 )
+
+# entries of indexes and rows, by this session so far
+READ_OF_CONTACTS = """
+select pg_stat_get_xact_tuples_returned('contacts'::regclass) + pg_stat_get_xact_tuples_fetched('contacts'::regclass)
+  + (select sum(pg_stat_get_xact_tuples_returned(indexrelid)) from pg_index where indrelid = 'contacts'::regclass)
+"""
 
 
 def test_words_are_prefixes_that_must_all_be_there() -> None:
@@ -54,8 +65,28 @@ async def test_a_name_is_found_by_its_words_however_they_begin(
         ), (name, begun)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(names=st.lists(_NAMES, min_size=1, max_size=3), data=st.data())
+@example(names=["\u3300" * 400], data=None)
+async def test_the_index_holds_whatever_a_search_finds(
+    runtime: Runtime, tenant: Tenant, names: list[str], data: st.DataObject | None
+) -> None:
+    """What it finds beside that is compared again; what it left out would be missing."""
+    told = " ".join(names)
+    begun = told if data is None else " ".join(name[: data.draw(st.integers(1, len(name)))] for name in names)
+    is_found, is_held = await runtime.database.system.fetchrow(
+        """select s @@ to_tsquery('simple', $3), contact_keys($1, s) @@ contact_keys_query($1, $3)
+        from to_tsvector('simple', contact_words($2)) s""",
+        tenant.organisation_id,
+        told,
+        search_query(begun) or "",
+    ) or (None, None)
+    assert is_held or not is_found
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(q=st.text(max_size=60))
+@example(q="\u3300" * 200)
 async def test_nothing_that_is_looked_for_breaks(runtime: Runtime, q: str) -> None:
     if not _UNSTORABLE.search(q):
         await runtime.database.system.fetchval("select to_tsquery('simple', $1)", search_query(q) or "")
@@ -112,3 +143,26 @@ async def test_anothers_contacts_are_never_found(runtime: Runtime, tenant: Tenan
     )
 
     assert not page.items
+
+
+@pytest.mark.parametrize("q", ["usual", "usu", "usual person", "u"])
+async def test_a_word_that_another_organisation_has_often_is_not_read_there(
+    runtime: Runtime, tenant: Tenant, q: str
+) -> None:
+    crowded = await new_tenant(runtime.tenancy)
+    rows = "".join(f"p{number}@usual.example,Usual Person\n" for number in range(3_000))
+    await imported(runtime.tenancy, crowded, "email,name\n" + rows)
+    await imported(runtime.tenancy, tenant, "email,name\na@x.example,Usual Person\n")
+
+    async with runtime.database.reads.acquire() as connection, connection.transaction():
+        before = await connection.fetchval(READ_OF_CONTACTS)
+        found = await queries.select_contacts(
+            cast("Pool", connection),
+            tenant.organisation_id,
+            ContactConditions(words=search_query(q)),
+            limit=51,
+        )
+        read = await connection.fetchval(READ_OF_CONTACTS) - before
+
+    assert [one.email for one in found] == ["a@x.example"]
+    assert 0 < read <= 10

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -85,7 +85,8 @@ async def _import(
             async for flaws in _all_flaws(context, organisation_id, begun.id):
                 _write_flaws(file, flaws)
     elif progress.failed:
-        _tell_flaws(await imports.list_errors(context, organisation_id, begun.id, first=_FLAWS_TOLD, by=None))
+        flaws = await imports.list_errors(context, organisation_id, begun.id, first=_FLAWS_TOLD, by=None)
+        _tell_flaws(flaws or ())
 
 
 async def _try(
@@ -188,9 +189,9 @@ def _mapping(mapped: Iterable[str]) -> dict[str, object]:
 
 async def _all_flaws(
     context: TenancyContext, organisation_id: UUID, import_id: UUID
-) -> AsyncGenerator[list[RowFlaw]]:
+) -> AsyncGenerator[Sequence[RowFlaw]]:
     after = 0
-    while flaws := list(await imports.list_errors(context, organisation_id, import_id, after=after, by=None)):
+    while flaws := await imports.list_errors(context, organisation_id, import_id, after=after, by=None):
         yield flaws
         if len(flaws) < MOST_ERRORS:
             return

@@ -76,8 +76,9 @@ async def start_import(
     """Begin an import that a worker carries out: of a text, or of a stored file."""
     require(by)
     job = _job(organisation_id, options)
-    content, sha256, size = None, None, 0
+    content, file, sha256, size = None, None, None, 0
     if isinstance(source, StoredSource):
+        file = source
         sha256, size = await _stored(context, by, source)
         with await opened_content(context.storage, sha256) as stream:
             open_batches(stream, job, Progress())
@@ -89,7 +90,7 @@ async def start_import(
                 f"content has at most {MOST_CONTENT:,} bytes: store a file for more.", path="content"
             )
         open_batches(io.BytesIO(content), job, Progress())
-    record = _record(context.tenancy, job, by, size=size, content=content, sha256=sha256)
+    record = _record(context.tenancy, job, by, size=size, content=content, file=file, sha256=sha256)
     return await _insert(context.tenancy, record, organisation_id, by)
 
 
@@ -165,8 +166,11 @@ async def list_errors(
     first: int = MOST_ERRORS,
     after: int = 0,
     by: ActingMember | None,
-) -> Sequence[RowFlaw]:
-    """The rows that an import left out, in their order, those behind a row."""
+) -> Sequence[RowFlaw] | None:
+    """The rows that an import left out, in their order, those behind a row.
+
+    None once they are told no longer: `Import.errors_until` says when.
+    """
     require(by, Permission.READ)
     if not 1 <= first <= MOST_ERRORS:
         raise ValidationError(f"first must be a number from 1 to {MOST_ERRORS:,}.", path="first")
@@ -225,6 +229,7 @@ def _record(
     *,
     size: int,
     content: bytes | None = None,
+    file: StoredSource | None = None,
     sha256: bytes | None = None,
     key: bytes | None = None,
 ) -> ImportRecord:
@@ -238,6 +243,8 @@ def _record(
         on_duplicate=job.on_duplicate,
         is_dry_run=job.is_dry_run,
         content=content,
+        file_application_id=None if file is None else file.application_id,
+        file_id=None if file is None else file.file_id,
         stored_sha256=sha256,
         size=size,
         command_key=key,

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from outrider.core.database.pools import Connection, Pool
+from outrider.outreach.queries_words import by_words
 from outrider.outreach.values import Address, CompanyRef, Contact, ListRef, QualificationStatus
 
 # Who writes contacts of an organisation waits for whoever does so: what was looked up then still holds, and nobody
@@ -74,9 +75,6 @@ SELECT_MISSING = """
 select g.id from unnest($2::uuid[]) as g(id)
 where not exists (select from contacts c where c.organisation_id = $1 and c.id = g.id) limit 1
 """
-# Newest first. A word that many have is found among the newest already; one that few have, by the index of words.
-# Only one of the two reads far, whatever is asked for.
-_WINDOW = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,21 +276,7 @@ def _finding(given: tuple[str, ...]) -> str:
     )
     if "words" not in numbers:
         return f"{_SELECT}{wheres} order by c.id desc limit $2"
-    words = f"{numbers['words']}::text"
-    return f"""
-with newest as materialized (
-  select c.id, c.search from contacts c where c.organisation_id = $1{wheres} order by c.id desc limit {_WINDOW}
-), near as materialized (
-  select n.id from newest n where n.search @@ to_tsquery('simple', {words}) order by n.id desc limit $2
-), far as materialized (
-  select w.id from (select count(*) as count from near) n cross join lateral contacts_with_words($1, {words}) w(id)
-  join contacts c on c.organisation_id = $1 and c.id = w.id{wheres}
-  where n.count < $2 order by w.id desc limit $2
-), page as materialized (
-  select id from near where (select count(*) from near) >= $2 union all select id from far
-)
-{_SELECT} and c.id = any(array(select id from page)) order by c.id desc limit $2
-"""  # noqa: S608 -- constant pieces, each with a number in it
+    return by_words(_SELECT, wheres, numbers["words"])
 
 
 def _contact(row: asyncpg.Record) -> Contact:

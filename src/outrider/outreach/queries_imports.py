@@ -12,7 +12,7 @@ from outrider.core.database.pools import Connection, Pool
 from outrider.outreach.importing.planning import OnDuplicate
 from outrider.outreach.importing.records import FileFormat
 from outrider.outreach.importing.rows import RowFlaw
-from outrider.outreach.importing.values import Import, ImportStatus, Job, Progress
+from outrider.outreach.importing.values import KEPT_DAYS, Import, ImportStatus, Job, Progress
 
 CLAIM_SECONDS = 60.0
 """After how long without a batch another worker takes an import over."""
@@ -26,9 +26,9 @@ SELECT_IMPORTS_BELOW = f"{_SELECT} and i.id < $3 order by i.id desc limit $2"
 FIND_COMMAND = f"{_SELECT} and i.command_key = $2 and i.status = 'running'"
 INSERT_IMPORT = """
 insert into contact_imports (organisation_id, id, member_id, list_id, format, mapping, on_duplicate, is_dry_run,
-  content, stored_sha256, size, command_key, status, due_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13,
-  case when $13 = 'waiting' then clock_timestamp() end, $14, $14)
+  content, file_application_id, file_id, stored_sha256, size, command_key, status, due_at, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+  case when $15 = 'waiting' then clock_timestamp() end, $16, $16)
 """
 # A process that was overtaken, or whose import was cancelled, changes nothing.
 ADVANCE = """
@@ -53,6 +53,10 @@ insert into contact_import_errors (organisation_id, import_id, row_number, field
 select $1, $2, r.row_number, r.field, r.reason from unnest($3::integer[], $4::text[], $5::text[])
   as r(row_number, field, reason)
 """
+ARE_ERRORS_GONE = """
+select i.finished_at < clock_timestamp() - make_interval(days => $3) from contact_imports i
+where i.organisation_id = $1 and i.id = $2
+"""
 SELECT_ERRORS = """
 select e.row_number, e.field, e.reason from contact_import_errors e
 where e.organisation_id = $1 and e.import_id = $2 and e.row_number > $3 order by e.row_number limit $4
@@ -71,6 +75,8 @@ class ImportRecord:
     on_duplicate: OnDuplicate
     is_dry_run: bool
     content: bytes | None
+    file_application_id: UUID | None
+    file_id: UUID | None
     stored_sha256: bytes | None
     size: int
     command_key: bytes | None
@@ -91,6 +97,8 @@ async def insert_import(connection: Connection, organisation_id: UUID, row: Impo
         row.on_duplicate.value,
         row.is_dry_run,
         row.content,
+        row.file_application_id,
+        row.file_id,
         row.stored_sha256,
         row.size,
         row.command_key,
@@ -154,8 +162,10 @@ async def insert_errors(
 
 async def select_errors(
     connection: Connection, organisation_id: UUID, import_id: UUID, *, after: int, limit: int
-) -> list[RowFlaw]:
-    """Rows that were left out, in their order, behind a row."""
+) -> list[RowFlaw] | None:
+    """Rows that were left out, in their order, behind a row; None once they are kept no longer."""
+    if await connection.fetchval(ARE_ERRORS_GONE, organisation_id, import_id, KEPT_DAYS):
+        return None
     rows = await connection.fetch(SELECT_ERRORS, organisation_id, import_id, after, limit)
     return [RowFlaw(row["row_number"], row["field"], row["reason"]) for row in rows]
 

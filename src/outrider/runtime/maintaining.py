@@ -12,6 +12,7 @@ from outrider.core.metrics import Metrics
 from outrider.dispatch import cross_tenant as queue
 from outrider.files.storage import ContentStorage
 from outrider.files.sweeping import sweep
+from outrider.outreach.importing import sweeping as imports
 from outrider.runtime import cross_tenant
 from outrider.tenancy.members import cross_tenant as members
 
@@ -71,6 +72,9 @@ class Maintenance:
         misplaced = await cross_tenant.count_misplaced(self.pool)
         if misplaced:
             log.error("partitions.misplaced", outcome="failed", rows=misplaced)
+        swept = await imports.sweep(self.pool)
+        if swept.errors or swept.files:
+            log.info("imports.swept", outcome="ok", errors=swept.errors, files=swept.files)
 
     async def _sweep_files(self) -> None:
         """A sixteenth each hour: a folder of a million files takes its time."""

@@ -1,6 +1,7 @@
-"""Statements on many tenants at once: a worker takes whatever import is due."""
+"""Statements on many tenants at once: a worker takes whatever import is due, and sweeps behind all that have ended."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from outrider.core.database.pools import Pool
@@ -21,6 +22,26 @@ returning i.organisation_id, i.content, i.stored_sha256, i.id, i.member_id, i.li
   i.finished_at
 """
 
+# What follows goes behind the ends of all tenants' imports alike; one that goes on has no end yet.
+SELECT_SWEPT_UNTIL = "select clock_timestamp() - make_interval(days => $1)"
+DELETE_ERRORS = """
+delete from contact_import_errors where ctid in (
+  select e.ctid from contact_imports i
+  join contact_import_errors e on e.organisation_id = i.organisation_id and e.import_id = i.id
+  where i.finished_at < $1 and not i.is_swept limit 5000)
+"""
+# A file that was imported again stays as long as the later import needs it.
+SELECT_FILES = """
+select distinct i.file_application_id, i.file_id from contact_imports i
+where i.finished_at < $1 and not i.is_swept and i.file_id is not null
+  and not exists (
+    select from contact_imports o where o.file_application_id = i.file_application_id and o.file_id = i.file_id
+      and (o.finished_at is null or o.finished_at >= $1))
+"""
+MARK_SWEPT = """
+update contact_imports set is_swept = true where finished_at < $1 and not is_swept
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedImport:
@@ -39,3 +60,28 @@ async def claim_import(pool: Pool, claim: UUID) -> ClaimedImport | None:
     if row is None:
         return None
     return ClaimedImport(row["organisation_id"], claim, import_of(row), row["content"], row["stored_sha256"])
+
+
+async def select_swept_until(pool: Pool, days: int) -> datetime:
+    """Whatever ended before this has been kept for so many days, by the database's clock."""
+    return await pool.fetchval(SELECT_SWEPT_UNTIL, days)
+
+
+async def delete_errors(pool: Pool, before: datetime) -> int:
+    """Delete what was left out by imports that ended before, in small steps; returns how many rows."""
+    total = 0
+    while True:
+        count = int((await pool.execute(DELETE_ERRORS, before)).removeprefix("DELETE "))
+        total += count
+        if count < 5_000:
+            return total
+
+
+async def select_old_files(pool: Pool, before: datetime) -> list[tuple[UUID, UUID]]:
+    """Application and id of the files of imports that ended before, and that no later one needs."""
+    return [tuple(row) for row in await pool.fetch(SELECT_FILES, before)]
+
+
+async def mark_swept(pool: Pool, before: datetime) -> None:
+    """Remember that nothing is left of imports that ended before."""
+    await pool.execute(MARK_SWEPT, before)

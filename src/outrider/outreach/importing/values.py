@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from outrider.outreach.importing.planning import OnDuplicate
 from outrider.outreach.importing.records import FileFormat
+
+KEPT_DAYS: Final = 30
+"""How long after its end the rows that an import left out are told, and its file is kept."""
 
 
 class ImportStatus(StrEnum):
@@ -70,3 +74,8 @@ class Import:
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+
+    @property
+    def errors_until(self) -> datetime | None:
+        """Until when the rows that it left out are told; None while it goes on."""
+        return None if self.finished_at is None else self.finished_at + timedelta(days=KEPT_DAYS)

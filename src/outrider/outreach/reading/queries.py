@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from outrider.core.database.pools import Pool
+from outrider.outreach.queries_words import by_words
 from outrider.outreach.reading.values import (
     CompanyView,
     ContactView,
@@ -55,9 +56,6 @@ _CONDITIONS: Final = {
     "status": "c.status = {0}::text",
     "is_archived": "c.archived_at is not null = {0}::boolean",
 }
-# Newest first. A word that many have is found among the newest already; one that few have, by the index of words.
-# Only one of the two reads far, whatever is asked for.
-_WINDOW: Final = 2_000
 
 Conditions = dict[str, object]
 """What rows must have, by the names of `_CONDITIONS`; None asks for nothing."""
@@ -138,20 +136,7 @@ def _finding(select: str, given: tuple[str, ...]) -> str:
 @lru_cache(maxsize=128)
 def matching(given: tuple[str, ...]) -> str:
     """The statement that finds contacts by their words, and by conditions that are given."""
-    wheres = _wheres(given, 4)
-    return f"""
-with newest as materialized (
-  select c.id, c.search from contacts c where c.organisation_id = $1{wheres} order by c.id desc limit {_WINDOW}
-), near as materialized (
-  select n.id from newest n where n.search @@ to_tsquery('simple', $3::text) order by n.id desc limit $2
-), far as materialized (
-  select w.id from (select count(*) as count from near) n cross join lateral contacts_with_words($1, $3::text) w(id)
-  join contacts c on c.organisation_id = $1 and c.id = w.id{wheres}
-  where n.count < $2 order by w.id desc limit $2
-), page as materialized (
-  select id from near where (select count(*) from near) >= $2 union all select id from far
-)
-{SELECT_CONTACTS} and c.id = any(array(select id from page)) order by c.id desc limit $2"""  # noqa: S608 -- from the conditions of this module
+    return by_words(SELECT_CONTACTS, _wheres(given, 4), "$3")
 
 
 def _wheres(given: tuple[str, ...], first: int) -> str:
