@@ -16,10 +16,10 @@ from outrider.outreach.importing.values import KEPT_DAYS, Import, ImportStatus, 
 
 CLAIM_SECONDS = 60.0
 """After how long without a batch another worker takes an import over."""
-_SELECT = """select i.id, i.member_id, i.list_id, i.format, i.mapping::text as mapping, i.on_duplicate, i.is_dry_run,
+IMPORT_COLUMNS = """i.id, i.member_id, i.list_id, i.format, i.mapping::text as mapping, i.on_duplicate, i.is_dry_run,
   i.size, i.status, i.position, i.row_number, i.created_count, i.updated_count, i.skipped_count, i.failed_count,
-  i.failure, i.created_at, i.updated_at, i.finished_at
-from contact_imports i where i.organisation_id = $1"""
+  i.failure, i.created_at, i.updated_at, i.finished_at"""
+_SELECT = f"select {IMPORT_COLUMNS} from contact_imports i where i.organisation_id = $1"  # noqa: S608 -- its own columns
 SELECT_IMPORT = f"{_SELECT} and i.id = $2"
 SELECT_IMPORTS = f"{_SELECT} order by i.id desc limit $2"
 SELECT_IMPORTS_BELOW = f"{_SELECT} and i.id < $3 order by i.id desc limit $2"

@@ -9,8 +9,6 @@ import unicodedata
 from typing import Final
 
 LONGEST_QUERY: Final = 200
-# one character may stand for many, and PostgreSQL takes words of up to 2,046 bytes
-_LONGEST_WORD: Final = 500
 _MARKS: Final = re.compile("[\u0300-\u036f]")
 _BETWEEN: Final = re.compile(r"[\s\0-\x1f!-/:-@\[-`{-\x7f]+")
 
@@ -23,5 +21,5 @@ def search_query(q: str) -> str | None:
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", q[:LONGEST_QUERY]))
     # each character by itself, as the database does: a sigma at the end is like any other
     lowered = "".join(character.lower() for character in plain)
-    words = [word[:_LONGEST_WORD] for word in _BETWEEN.split(lowered) if word]
+    words = [word for word in _BETWEEN.split(lowered) if word]
     return " & ".join(f"{word}:*" for word in words) or None

@@ -1,7 +1,8 @@
 -- Words are found within a tenant, and what imports leave behind does not stay for good.
 
 -- The words of a contact as the index holds them: each behind the end of its organisation's id, which is random. So one
--- organisation's words lie together, and nobody reads another's; ids that end alike would cost time and nothing else.
+-- organisation's words lie together, and nobody reads another's; ids that end alike would cost time and nothing else. A
+-- word may have 2,046 bytes; of one that would have more its beginning is enough.
 create function contact_keys(p_organisation_id uuid, p_search tsvector) returns tsvector
 immutable parallel safe language sql as $$
   select array_to_tsvector(array(
