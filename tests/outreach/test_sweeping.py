@@ -192,6 +192,21 @@ async def test_an_append_that_has_looked_for_a_file_is_waited_for(
     assert await files_of(runtime, tenant) == {file.id}
 
 
+async def test_files_that_are_read_for_long_are_left_to_the_next_round(
+    server: Server, owner: Administrator
+) -> None:
+    runtime, tenant = server.runtime, owner.tenant
+    file = await stored(server, owner, 6)
+    await started_and_ended(owner, file)
+    await age(runtime, tenant, days=31)
+
+    async with runtime.database.system.acquire() as backup, backup.transaction():
+        await backup.fetch("select from files where id = $1", file.id)
+        assert await sweep(runtime.database.system) == Swept(errors=0, files=0)
+
+    assert await sweep(runtime.database.system) == Swept(errors=0, files=1)
+
+
 async def lock_is_waited_for(runtime: Runtime) -> None:
     async with asyncio.timeout(2):
         while not await runtime.database.system.fetchval(

@@ -18,7 +18,8 @@ where not exists (select from edges g where g.application_id = f.application_id 
 """
 # An append that looked for a file has not ended: while there is none, no file comes into use.
 LOCK_FILES = "lock table files in access exclusive mode"
-BRIEF_LOCKS = "set local lock_timeout = '2s'"
+# Whoever wants a file waits behind this one meanwhile.
+BRIEF_LOCKS = "set local lock_timeout = '1s'"
 DELETE_UNUSED = """
 delete from files f using unnest($1::uuid[], $2::uuid[]) as u(application_id, id)
 where f.application_id = u.application_id and f.id = u.id
@@ -39,7 +40,10 @@ async def select_ready(connection: Connection) -> AsyncGenerator[tuple[bytes, UU
 
 
 async def delete_unused(pool: Pool, files: Sequence[tuple[UUID, UUID]]) -> int:
-    """Delete those of the files, by application and id, that nothing has; their content goes with the next sweep."""
+    """Delete those of the files, by application and id, that nothing has; their content goes with the next sweep.
+
+    Returns how many; raises `LockNotAvailableError` while somebody reads files for long, as a backup does.
+    """
     given = [application_id for application_id, _ in files], [file_id for _, file_id in files]
     if not await pool.fetch(SELECT_UNUSED, *given):
         return 0

@@ -76,7 +76,8 @@ async def delete_errors(pool: Pool, before: datetime) -> int:
 
 async def select_old_files(pool: Pool, before: datetime) -> list[tuple[UUID, UUID]]:
     """Application and id of the files of imports that ended before, and that no later one needs."""
-    return [tuple(row) for row in await pool.fetch(SELECT_FILES, before)]
+    rows = await pool.fetch(SELECT_FILES, before)
+    return [(row["file_application_id"], row["file_id"]) for row in rows]
 
 
 async def mark_swept(pool: Pool, before: datetime) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import asyncpg
+
 from outrider.core.database.pools import Pool
 from outrider.files.cross_tenant import delete_unused
 from outrider.outreach.importing import cross_tenant
@@ -20,6 +22,10 @@ async def sweep(pool: Pool) -> Swept:
     """Sweep behind imports that ended more than `KEPT_DAYS` ago; one that is interrupted is done again."""
     before = await cross_tenant.select_swept_until(pool, KEPT_DAYS)
     errors = await cross_tenant.delete_errors(pool, before)
-    files = await delete_unused(pool, await cross_tenant.select_old_files(pool, before))
+    try:
+        files = await delete_unused(pool, await cross_tenant.select_old_files(pool, before))
+    except asyncpg.LockNotAvailableError:
+        # the next round comes back to them
+        return Swept(errors, 0)
     await cross_tenant.mark_swept(pool, before)
     return Swept(errors, files)
