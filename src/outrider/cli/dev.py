@@ -77,9 +77,9 @@ def _lines(demo: Demo, variables: Mapping[str, str], data_dir: Path) -> list[str
 
 def _program() -> str:
     """How this program is called from here: by its name where that finds it, else by its path."""
-    name, program = "outrider", Path(sys.argv[0])
-    found = shutil.which(name)
-    if found is not None and Path(found).resolve() == program.resolve():
+    name = "outrider"
+    program = Path(sys.executable).with_name(name)
+    if not program.exists() or shutil.which(name) == str(program):
         return name
     here = Path.cwd()
     return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
