@@ -90,7 +90,11 @@ async def _change_password(call: Call, given: Arguments) -> object:
 
 async def _accept_invitation(call: Call, given: Arguments) -> object:
     return await invitations.accept_invitation(
-        call.administration.access, token=given["token"], name=given["name"], password=given["password"]
+        call.administration.access,
+        token=given["token"],
+        name=given["name"],
+        password=given["password"],
+        address=call.address,
     )
 
 
