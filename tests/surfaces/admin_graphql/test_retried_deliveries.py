@@ -56,7 +56,7 @@ async def test_a_failed_delivery_is_tried_again_as_itself(
     assert [one["number"] for one in again["attempts"]] == [1, 2]
     assert heard.received[0][0]["webhook-id"] == heard.received[1][0]["webhook-id"] == retried["id"]
     assert heard.bodies[0] == heard.bodies[1]
-    filters = '{eventType: {eq: "system.delivery.retried"}}'
+    filters = '{eventType: {in: ["system.delivery.retried"]}}'
     log = await owner.data(
         f"{{ auditLog(first: 5, filters: {filters}) {{ edges {{ node {{ by {{ id }} payload }} }} }} }}"
     )

@@ -152,6 +152,11 @@ async def _delete_application(call: Call, given: Arguments) -> object:
     return await _application(call, given["id"])
 
 
+async def _restore_application(call: Call, given: Arguments) -> object:
+    await administering.restore_application(call.tenancy, call.member, given["id"], given.get("slug"))
+    return await _application(call, given["id"])
+
+
 async def _create_api_key(call: Call, given: Arguments) -> object:
     new = NewApiKey(
         application_id=given["applicationId"],
@@ -312,6 +317,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createApplication": Mutation(_create_application, Permission.APPLICATIONS),
     "updateApplication": Mutation(_update_application, Permission.SETTINGS),
     "deleteApplication": Mutation(_delete_application, Permission.APPLICATIONS),
+    "restoreApplication": Mutation(_restore_application, Permission.APPLICATIONS),
     "createApiKey": Mutation(_create_api_key, Permission.KEYS),
     "rotateApiKey": Mutation(_rotate_api_key, Permission.KEYS),
     "revokeApiKey": Mutation(_revoke_api_key, Permission.KEYS),
@@ -345,6 +351,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteWebhookSubscription": Mutation(webhook_mutations.delete_subscription, Permission.SETTINGS),
     "rotateWebhookSubscriptionSecret": Mutation(webhook_mutations.rotate_secret, Permission.SETTINGS),
     "testWebhookSubscription": Mutation(webhook_mutations.test_subscription, Permission.SETTINGS),
+    "retryWebhookDelivery": Mutation(webhook_mutations.retry_delivery, Permission.SETTINGS),
     "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
     "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
     "createContact": Mutation(contact_mutations.create_contact, Permission.OUTREACH),
