@@ -8,6 +8,7 @@ import time
 
 import orjson
 
+from bench import mail
 from bench.api import Api, check_status
 from bench.databases import ONE_ROW, prepare_commits
 from bench.http_client import encode_request
@@ -20,6 +21,7 @@ NAMES = ("message_accept", "message_sync_p50_ms")
 _BACKEND = "bench-mail"
 _PATH = "/v1/messages"
 _PACE = 100
+_DATA = mail.data()
 _CONNECTIONS = 16
 _LIMIT = "pgbench, one row a commit, 32 connections"
 
@@ -67,15 +69,17 @@ async def _synchronous(run: Run, api: Api) -> float:
 
 
 def _message(run: Run, **more: object) -> bytes:
-    """A signed request with a mail of one page."""
+    """A signed request with a mail to render: its subject, 10 KB of HTML with inlined styles, and a text part."""
     number = run.number()
     message = {
         "type": "email",
         "project": run.credentials.application_slug,
         "backend": _BACKEND,
         "to": f"someone-{number % 5_000}@example.com",
-        "subject": f"Your order {number}",
-        "text_body": "Your order is on its way and should reach you on Tuesday before noon. " * 12,
+        "subject": mail.SUBJECT,
+        "html_template_body": mail.HTML,
+        "template_styles": mail.STYLES,
+        "data": {**_DATA, "order": number},
         "id_from_submitter": f"bench-{number}",
         **more,
     }

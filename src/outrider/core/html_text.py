@@ -6,6 +6,7 @@ minutes for a megabyte of unclosed comments), and makes something of every body.
 
 import html
 import re
+from collections.abc import Callable, Mapping
 
 _HIDDEN = frozenset({"head", "template"})
 _RAW = frozenset({"script", "style", "textarea", "title", "noscript", "iframe", "svg"})
@@ -29,7 +30,13 @@ _BLOCKS = frozenset(
 )
 _PARAGRAPHS = frozenset({"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "table", "ul"})
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
+_SPACES_IN_LINE = re.compile(r"[ \t\r\f\xa0]+")
+_BLANK = " \t\r\n\f\xa0"
 _NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9:-]*")
+# A tag whose quotes are closed; possessive, so that it is read once.
+_TAG = re.compile(
+    r"""<(/?[a-zA-Z][a-zA-Z0-9:-]*+)([^"'>]*+(?:"[^"]*+"[^"'>]*+|'[^']*+'[^"'>]*+)*+)>""",
+)
 _QUOTE_OR_END = re.compile(r"[\"'>]")
 _ATTRIBUTE = re.compile(r"""[\s"'/](href|alt)\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _LINKED = ("http://", "https://", "mailto:")
@@ -38,8 +45,7 @@ _LINKED = ("http://", "https://", "mailto:")
 def text_of_html(source: str) -> str:
     """The text that a reader sees: paragraphs apart, list items marked, links followed by their address."""
     reader = _Reader(source)
-    while reader.read_on():
-        pass
+    reader.read()
     return reader.text()
 
 
@@ -47,50 +53,46 @@ class _Reader:
     def __init__(self, source: str) -> None:
         self._source = source
         self._lower = source.lower() if len(source.lower()) == len(source) else source
-        self._at = 0
         self._parts: list[str] = []
         self._hidden_depth = 0
         self._link: tuple[str, int] | None = None
 
-    def read_on(self) -> bool:
-        """Read up to and over the next piece of markup; False at the end."""
-        opening = self._source.find("<", self._at)
-        self._say(html.unescape(self._source[self._at : opening if opening >= 0 else None]))
-        if opening < 0:
-            return False
-        name = _NAME.match(self._source, opening + 1)
-        if name is not None:
-            return self._read_tag(name)
-        if self._source.startswith("<!--", opening):
-            return self._skip_over("-->", opening + 4)
-        if self._source.startswith(("<!", "<?", "</"), opening):
-            return self._skip_over(">", opening)
-        self._say("<")
-        self._at = opening + 1
-        return True
+    def read(self) -> None:
+        """Read piece after piece of markup, and the text between them."""
+        source, at = self._source, 0
+        while at < len(source):
+            opening = source.find("<", at)
+            if opening < 0:
+                self._say(html.unescape(source[at:]))
+                return
+            if opening > at:
+                self._say(html.unescape(source[at:opening]))
+            tag = _TAG.match(source, opening)
+            at = self._read_oddity(opening) if tag is None else self._read_tag(tag[1], tag[2], tag.end())
 
     def text(self) -> str:
-        lines = [_SPACES.sub(" ", line).strip() for line in "".join(self._parts).split("\n")]
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+        """What was read, without spaces that nobody sees."""
+        lines = _SPACES_IN_LINE.sub(" ", "".join(self._parts)).split("\n")
+        return re.sub(r"\n{3,}", "\n\n", "\n".join([line.strip() for line in lines])).strip() + "\n"
 
-    def _skip_over(self, mark: str, start: int) -> bool:
+    def _read_oddity(self, opening: int) -> int:
+        """Read what is no well-formed tag; returns where it ends."""
+        name = _NAME.match(self._source, opening + 1)
+        if name is not None:
+            end = self._end_of_tag(name.end())
+            if end is None:
+                return len(self._source)
+            return self._read_tag(name.group(), self._source[name.end() : end], end + 1)
+        if self._source.startswith("<!--", opening):
+            return self._end_of("-->", opening + 4)
+        if self._source.startswith(("<!", "<?", "</"), opening):
+            return self._end_of(">", opening)
+        self._say("<")
+        return opening + 1
+
+    def _end_of(self, mark: str, start: int) -> int:
         end = self._lower.find(mark, start)
-        self._at = end + len(mark) if end >= 0 else len(self._source)
-        return end >= 0
-
-    def _read_tag(self, name: re.Match[str]) -> bool:
-        end = self._end_of_tag(name.end())
-        if end is None:
-            return False
-        self._at = end + 1
-        tag = name.group().lower()
-        if tag in _RAW:
-            return self._skip_over(f"</{tag}", self._at) and self._skip_over(">", self._at)
-        if tag.startswith("/"):
-            self._end(tag[1:])
-        else:
-            self._start(tag, self._source[name.end() : end])
-        return True
+        return end + len(mark) if end >= 0 else len(self._source)
 
     def _end_of_tag(self, start: int) -> int | None:
         found = _QUOTE_OR_END.search(self._source, start)
@@ -102,44 +104,81 @@ class _Reader:
             found = _QUOTE_OR_END.search(self._source, closing + 1)
         return found.start() if found is not None else None
 
-    def _start(self, tag: str, attributes: str) -> None:
-        if tag in _HIDDEN:
-            self._hidden_depth += 1
-        elif tag == "body":
-            self._hidden_depth = 0
-        self._break_at(tag)
-        if tag == "li":
-            self._say("- ")
-        elif tag == "img":
-            self._say(_attribute(attributes, "alt"))
-        elif tag == "a":
-            self._link = (_attribute(attributes, "href"), len(self._parts))
-
-    def _end(self, tag: str) -> None:
-        if tag in _HIDDEN:
-            self._hidden_depth = max(0, self._hidden_depth - 1)
-        elif tag == "a" and self._link is not None:
-            self._name_link(*self._link)
-            self._link = None
-        elif tag in {"td", "th"}:
-            self._say(" ")
-        else:
-            self._break_at(tag)
+    def _read_tag(self, name: str, attributes: str, end: int) -> int:
+        """Do what a tag asks for; returns where to read on."""
+        name = name.lower()
+        if name in _RAW:
+            return self._end_of(">", self._end_of(f"</{name}", end))
+        act = _ACTS.get(name)
+        if act is not None:
+            act(self, attributes)
+        return end
 
     def _say(self, text: str) -> None:
         if text and self._hidden_depth == 0:
-            self._parts.append(_SPACES.sub(" ", text))
+            self._parts.append(_SPACES.sub(" ", text) if text.strip(_BLANK) else " ")
 
-    def _break_at(self, tag: str) -> None:
-        if tag == "br":
-            self._parts.append("\n")
-        elif tag in _BLOCKS:
-            ends_line = not self._parts or self._parts[-1].endswith("\n")
-            self._parts.append(("" if ends_line else "\n") + ("\n" if tag in _PARAGRAPHS else ""))
+    def hide(self, _attributes: str) -> None:
+        self._hidden_depth += 1
 
-    def _name_link(self, address: str, start: int) -> None:
+    def show(self, _attributes: str) -> None:
+        self._hidden_depth = max(0, self._hidden_depth - 1)
+
+    def begin_body(self, _attributes: str) -> None:
+        self._hidden_depth = 0
+
+    def break_line(self, _attributes: str) -> None:
+        self._parts.append("\n")
+
+    def break_block(self, _attributes: str) -> None:
+        self._parts.append("" if self._ends_line() else "\n")
+
+    def break_paragraph(self, _attributes: str) -> None:
+        self._parts.append("\n" if self._ends_line() else "\n\n")
+
+    def _ends_line(self) -> bool:
+        return not self._parts or self._parts[-1].endswith("\n")
+
+    def mark_item(self, attributes: str) -> None:
+        self.break_block(attributes)
+        self._say("- ")
+
+    def end_cell(self, _attributes: str) -> None:
+        self._say(" ")
+
+    def name_image(self, attributes: str) -> None:
+        self._say(_attribute(attributes, "alt"))
+
+    def begin_link(self, attributes: str) -> None:
+        self._link = (_attribute(attributes, "href"), len(self._parts))
+
+    def end_link(self, _attributes: str) -> None:
+        if self._link is None:
+            return
+        address, start = self._link
+        self._link = None
         if address.startswith(_LINKED) and address not in "".join(self._parts[start:]):
             self._say(f" ({address.removeprefix('mailto:')})")
+
+
+_BREAKS = {
+    **dict.fromkeys(_BLOCKS, _Reader.break_block),
+    **dict.fromkeys(_PARAGRAPHS, _Reader.break_paragraph),
+    "br": _Reader.break_line,
+}
+_ACTS: Mapping[str, Callable[[_Reader, str], None]] = {
+    **_BREAKS,
+    **{f"/{tag}": act for tag, act in _BREAKS.items()},
+    **dict.fromkeys(_HIDDEN, _Reader.hide),
+    **{f"/{tag}": _Reader.show for tag in _HIDDEN},
+    "body": _Reader.begin_body,
+    "li": _Reader.mark_item,
+    "img": _Reader.name_image,
+    "a": _Reader.begin_link,
+    "/a": _Reader.end_link,
+    "/td": _Reader.end_cell,
+    "/th": _Reader.end_cell,
+}
 
 
 def _attribute(attributes: str, name: str) -> str:

@@ -79,9 +79,14 @@ def storable_json(
 
 def storable_text(text: str, *, name: str) -> str:
     """Pass a text on to a text column, or raise `ValidationError` if PostgreSQL cannot hold it."""
-    if _UNSTORABLE.search(text):
+    if _is_unstorable(text):
         raise ValidationError(f"{name} {_text_flaw(text)}", path=name)
     return text
+
+
+def _is_unstorable(text: str) -> bool:
+    """Whether PostgreSQL cannot hold a text; of a plain one this is known without reading it."""
+    return "\0" in text or (not text.isascii() and _UNSTORABLE.search(text) is not None)
 
 
 def _plain(value: object) -> str:
@@ -120,7 +125,7 @@ def _find_flaw_in_object(value: dict[object, object], levels: int) -> tuple[str,
     for key, part in value.items():
         if not isinstance(key, str):
             return "", f"has the key {key!r}, which is not a string"
-        if _UNSTORABLE.search(key):
+        if _is_unstorable(key):
             return "", f"has a key that {_text_flaw(key)}"
         flaw = _find_flaw(part, levels)
         if flaw is not None:
@@ -131,7 +136,7 @@ def _find_flaw_in_object(value: dict[object, object], levels: int) -> tuple[str,
 
 def _scalar_flaw(value: object) -> str | None:
     match value:
-        case str() if _UNSTORABLE.search(value):
+        case str() if _is_unstorable(value):
             return _text_flaw(value)
         case int() if not _LEAST_INT <= value <= _GREATEST_INT:
             return "is an integer beyond 64 bits; send it as a string"
