@@ -3,10 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from outrider.core.sealing import Sealer
 from outrider.runtime.running import running_server
+from outrider.tenancy.members.attempts import take_attempt
+from outrider.tenancy.members.cross_tenant import delete_expired
+from outrider.tenancy.members.managing import reset_password
 from tests.administrators import PASSWORD, SIGN_IN, Administrator, new_administrator
 from tests.clients import Server
 from tests.conftest import settings_for
@@ -19,7 +24,9 @@ CHANGE = """mutation($old: String!, $new: String!) {
 
 
 @pytest.fixture(scope="module")
-async def proxied(dsn: str, server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
+async def proxied(
+    dsn: str, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Server]:
     """A server that believes what it is told of where requests come from."""
     settings = settings_for(tmp_path_factory.mktemp("proxied"), dsn, PORT="0", TRUSTED_PROXIES="127.0.0.0/8")
     async with running_server(settings, dsn) as running:
@@ -35,9 +42,7 @@ async def keeper(proxied: Server) -> Administrator:
     return owner
 
 
-async def signing_in(
-    owner: Administrator, network: str, password: str = PASSWORD, *, email: str = ""
-) -> str:
+async def signing_in(owner: Administrator, network: str, password: str = PASSWORD, *, email: str = "") -> str:
     """How an attempt from a network ends: `in`, or the code of the refusal."""
     given = {"email": email or owner.email, "password": password}
     answer = await replace(owner, key="").post(SIGN_IN, given, **{"x-forwarded-for": network})
@@ -139,6 +144,8 @@ async def test_a_network_is_forgotten_after_ninety_days(proxied: Server, keeper:
     await age_networks(proxied, keeper, "91 days")
 
     assert await signing_in(keeper, HOME) == "RATE_LIMITED"
+    await delete_expired(proxied.runtime.database.system)
+    assert await count_networks(proxied, keeper) == 0
 
 
 async def test_another_password_makes_other_networks_unknown(proxied: Server, keeper: Administrator) -> None:
@@ -151,6 +158,28 @@ async def test_another_password_makes_other_networks_unknown(proxied: Server, ke
     assert await signing_in(keeper, HOME, new) == "RATE_LIMITED"
     assert await signing_in(keeper, office, new) == "in"
     assert await count_networks(proxied, keeper) == 1
+
+
+async def test_a_password_that_the_operator_sets_makes_all_networks_unknown(
+    proxied: Server, keeper: Administrator
+) -> None:
+    organisation_id, new = keeper.tenant.organisation_id, "a password of the operator"
+
+    await reset_password(proxied.runtime.access, organisation_id, UUID(keeper.member_id), new)
+
+    await guess(keeper, elsewhere(LIMIT))
+    assert await signing_in(keeper, HOME, new) == "RATE_LIMITED"
+
+
+async def test_a_network_stays_known_when_the_master_key_changes(
+    proxied: Server, keeper: Administrator
+) -> None:
+    tenancy = proxied.runtime.tenancy
+    changed = [replace(tenancy, sealer=Sealer(b"n" * 32, old)) for old in ([b"k" * 32], [], [b"o" * 32])]
+
+    taken = [await take_attempt(one, email=keeper.email, address=HOME) for one in changed]
+
+    assert [one.is_known for one in taken] == [True, False, False]
 
 
 async def test_a_removed_member_leaves_no_network(proxied: Server, keeper: Administrator) -> None:

@@ -63,9 +63,7 @@ async def test_a_restored_application_is_what_it_was(owner: Administrator, world
     }
 
 
-async def test_keys_work_again_as_far_as_they_did(
-    server: Server, owner: Administrator, world: World
-) -> None:
+async def test_keys_work_again_as_far_as_they_did(server: Server, owner: Administrator, world: World) -> None:
     keys = [(await owner.data(KEY, a=world.application))["createApiKey"] for _ in range(4)]
     tokens = [one["token"] for one in keys]
     await answered(owner, tokens, [200] * 4)
