@@ -77,7 +77,7 @@ async def _bot(process: Runtime, tenant: Tenant, bot_api: FileServer) -> UUID:
 
 
 async def _receive(process: Runtime, tenant: Tenant, connection: UUID, document: object) -> None:
-    entry = await process.connections.get(tenant.application_id, connection)
+    entry = await process.directories.connections.get(tenant.application_id, connection)
     assert entry is not None
     request = receiving.InboundRequest({}, json.dumps(document).encode())
     await receiving.receive(process.receiving, entry, request)
@@ -229,7 +229,7 @@ async def test_a_connection_that_was_disabled_fetches_nothing_more(
     await _receive(process, tenant, connection, _photo())
     await until(lambda: bool(bot_api.asked))
     await database.execute("update connections set status = 'disabled' where id = $1", connection)
-    process.connections.clear()
+    process.directories.connections.clear()
     await database.execute(
         "update delivery_queue set due_at = now() where application_id = $1", tenant.application_id
     )

@@ -253,7 +253,7 @@ async def test_credentials_that_cannot_be_opened_put_the_message_off_until_they_
     )
     change = "update accounts set sealed_config = $2 where organisation_id = $1"
     await database.execute(change, tenant.actor.organisation_id, sealed[:-1] + b"?")
-    process.connections.clear()
+    process.directories.connections.clear()
     event_id = await send(process, tenant, connection)
     await until(lambda: was_tried(database, event_id))
     (entry,) = await database.fetch("select result, detail from attempts where delivery_id = $1", event_id)
@@ -261,7 +261,7 @@ async def test_credentials_that_cannot_be_opened_put_the_message_off_until_they_
     assert "credentials cannot be opened" in entry["detail"]
 
     await database.execute(change, tenant.actor.organisation_id, sealed)
-    process.connections.clear()
+    process.directories.connections.clear()
     assert await ended(database, event_id) == "succeeded"
 
 

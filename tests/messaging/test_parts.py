@@ -124,7 +124,7 @@ async def test_whoever_reacts_to_any_part_reacts_to_the_message(
 ) -> None:
     sent = await _send(process, tenant, bot_api)
     connection = await database.fetchval("select connection_id from messages where id = $1", sent.event_id)
-    entry = await process.connections.get(tenant.application_id, connection)
+    entry = await process.directories.connections.get(tenant.application_id, connection)
     assert entry is not None
 
     for number in (1, 2, 3):

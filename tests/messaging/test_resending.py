@@ -148,7 +148,7 @@ async def test_over_a_connection_that_is_gone_or_disabled_nothing_is_sent_again(
     old = await failed(process, tenant, connection, sink)
 
     async def is_refused() -> bool:
-        process.connections.forget(connection)
+        process.directories.connections.forget(connection)
         with pytest.raises(NotFound) as refused:
             await resend_message(process.sending, tenant.actor, old.event_id)
         return refused.value.details["resource_type"] == "PlatformConnection"

@@ -182,7 +182,7 @@ async def test_foreign_ids_answer_as_missing_ones(
 async def test_the_database_refuses_a_foreign_connection_that_a_stale_cache_lets_through(
     process: Runtime, tenant: Tenant, connection: UUID, database: Database
 ) -> None:
-    await process.connections.get(tenant.application_id, connection)
+    await process.directories.connections.get(tenant.application_id, connection)
     await database.execute("update connections set status = 'deleted' where id = $1", connection)
     with pytest.raises(NotFound):
         await send_message(process.sending, tenant.actor, to(connection))

@@ -1,11 +1,17 @@
 """The suppression list: who gets on it and how, what that refuses, and who may change it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from outrider.core.database.pools import Pool
+from outrider.messaging.cross_tenant import select_suppressed
+from outrider.messaging.queries_suppressions import Suppression
+from outrider.messaging.suppressed import Addressee, Suppressed
+from outrider.platforms.base import Channel
 from outrider.platforms.failure_codes import FailureCode
 from outrider.platforms.receipts import InboundReceipt, ReceiptState
 from outrider.runtime.verifying import verify
@@ -21,6 +27,9 @@ _REMOVE = "mutation($id: UUID!) { removeSuppression(id: $id) { id eventType payl
 _SEND = """mutation($c: UUID!, $to: String!, $ignore: Boolean, $key: String) {
   sendMessage(platformConnectionId: $c, toExternalId: $to, message: "Hi", ignoreSuppression: $ignore, wait: false,
     idempotencyKey: $key) { id status { state } } }"""
+
+_SEND_MANY = """mutation($inputs: [SendMessageInput!]!) {
+  sendMessages(inputs: $inputs) { message { id } error { code } } }"""
 
 
 @pytest.fixture
@@ -227,3 +236,53 @@ async def test_the_list_is_edited_over_rest(client: Client, connection: str) -> 
     gone = await client.request(b"", method="DELETE", path=f"/v1/suppressions/{entry['id']}")
     assert gone.status == 204
     assert (await client.request(b"", method="GET", path=f"/v1/suppressions/{entry['id']}")).status == 404
+
+
+async def test_all_recipients_of_a_batch_are_looked_up_together(
+    client: Client, connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mail3", "mail70"):
+        await client.data(_ADD, a=f"{name}@ferry.example", p="EMAIL")
+    asked: list[int] = []
+
+    async def counted(pool: Pool, recipients: Sequence[tuple[UUID, str, str]]) -> list[Suppression | None]:
+        asked.append(len(recipients))
+        return await select_suppressed(pool, recipients)
+
+    monkeypatch.setattr("outrider.messaging.suppressed.select_suppressed", counted)
+    inputs = [
+        {"platformConnectionId": connection, "toExternalId": f"MAIL{number}@ferry.example", "message": "Hi"}
+        for number in range(100)
+    ]
+    inputs[50]["toExternalId"] = "nobody"
+    answered = (await client.data(_SEND_MANY, inputs=inputs))["sendMessages"]
+
+    refused = {number for number, one in enumerate(answered) if one["error"] is not None}
+    assert refused == {3, 50, 70}
+    assert answered[70]["error"]["code"] == "RECIPIENT_SUPPRESSED"
+    assert asked == [99]
+
+
+async def test_who_asks_at_the_same_time_is_answered_by_few_statements(
+    client: Client, connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.data(_ADD, a="ada@ferry.example", p="EMAIL")
+    application_id, pool = client.tenant.application_id, client.server.runtime.database.system
+    asked: list[int] = []
+
+    async def counted(pool: Pool, recipients: Sequence[tuple[UUID, str, str]]) -> list[Suppression | None]:
+        asked.append(len(recipients))
+        await asyncio.sleep(0.05)
+        return await select_suppressed(pool, recipients)
+
+    monkeypatch.setattr("outrider.messaging.suppressed.select_suppressed", counted)
+    suppressed = Suppressed(pool)
+    whom = [Addressee(application_id, Channel.EMAIL, "ada@ferry.example", None)]
+    whom += [Addressee(uuid4(), Channel.EMAIL, "ada@ferry.example", None) for _ in range(40)]
+    whom.append(Addressee(application_id, Channel.TELEGRAM, "ada@ferry.example", None))
+    answered = await asyncio.gather(*(suppressed.refusals([one]) for one in whom))
+    await suppressed.close()
+
+    assert [one is None for (one,) in answered] == [False, *[True] * 41]
+    assert sum(asked) == 41
+    assert len(asked) <= 2

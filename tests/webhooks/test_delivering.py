@@ -206,7 +206,7 @@ async def test_an_outbound_message_shows_who_it_went_to_and_who_sent_it(
     if not is_kept:
         monkeypatch.setattr(MessageHandler, "handed", lambda *_: None)
     connection = await connect_sandbox(process, tenant)
-    entry = await process.connections.get(tenant.application_id, connection.id)
+    entry = await process.directories.connections.get(tenant.application_id, connection.id)
     assert entry is not None
     told = {"messages": [{"from": "ada", "name": "Ada Lovelace", "text": "Hello"}]}
     await receive(process.receiving, entry, InboundRequest({}, orjson.dumps(told)))
@@ -312,7 +312,7 @@ async def test_faults_of_our_own_database_use_up_no_attempt(
     monkeypatch.setattr("outrider.dispatch.dispatcher._NO_DATABASE_RETRY_SECONDS", 0.05)
     await subscribe(process, tenant, f"{sink.url}/hook", "*")
     sink.will_answer("/hook", 500)
-    get, faults = process.subscriptions.get, [Unavailable(), OSError()] * 5
+    get, faults = process.directories.subscriptions.get, [Unavailable(), OSError()] * 5
 
     async def get_badly(*arguments: UUID) -> object:
         if faults:
@@ -357,7 +357,7 @@ async def test_a_secret_that_cannot_be_opened_puts_deliveries_off_until_it_can(
     await until(was_tried)
     assert not sink.heard
     await database.execute(change, subscription, sealed)
-    process.subscriptions.clear()
+    process.directories.subscriptions.clear()
     assert (await ended(database, event_id))[0] == "succeeded"
     assert is_signed(sink.heard[0])
 
@@ -407,7 +407,7 @@ async def test_an_endpoint_that_only_failed_for_five_days_is_disabled(
         "update subscriptions set failing_since = now() - interval '5 days 1 minute' where id = $1",
         subscription,
     )
-    process.subscriptions.clear()
+    process.directories.subscriptions.clear()
     assert (await ended(database, event_id))[:2] == ("failed", "endpoint_disabled")
     assert (await status_of(database, subscription))[0] == "disabled"
     assert await database.fetchval(
@@ -424,7 +424,7 @@ async def test_one_success_in_five_days_is_enough(
         "update subscriptions set failing_since = now() - interval '6 days' where id = $1", subscription
     )
     assert (await ended(database, await tell(process, tenant)))[0] == "succeeded"
-    process.subscriptions.clear()
+    process.directories.subscriptions.clear()
     sink.will_answer("/hook", 500)
     assert (await ended(database, await tell(process, tenant)))[0] == "succeeded"
     assert (await status_of(database, subscription))[0] == "active"
@@ -504,7 +504,7 @@ async def test_what_nobody_wants_any_more_is_dropped_with_its_reason(
         event_id = await tell(process, tenant)
         await until(lambda reason=reason: len(sink.at(f"/{reason}")) == 1)
         await database.execute(change, subscription)
-        process.subscriptions.clear()
+        process.directories.subscriptions.clear()
         assert await ended(database, event_id) == ("dropped", reason, 2)
         assert (await attempts(database, event_id))[1][1] == "dropped"
         await database.execute("delete from subscription_patterns where subscription_id = $1", subscription)
@@ -530,7 +530,7 @@ async def test_a_mark_that_cannot_be_written_does_not_repeat_a_success(
 ) -> None:
     subscription = await subscribe(process, tenant, f"{sink.url}/hook", "*")
     await database.execute("update subscriptions set failing_since = now() where id = $1", subscription)
-    process.subscriptions.clear()
+    process.directories.subscriptions.clear()
 
     async def fail(*_: object, **__: object) -> None:
         raise ConnectionResetError

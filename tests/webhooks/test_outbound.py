@@ -242,7 +242,7 @@ async def test_a_message_tells_whose_it_is_by_any_channel(
     phone = await connect_sandbox(process, tenant, channel=Channel.SMS)
     request = SendRequest(connection_id=mail.id, recipient="ada@example.com", text="Hello")
     await send_message(process.sending, tenant.actor, request)
-    entry = await process.connections.get(tenant.application_id, phone.id)
+    entry = await process.directories.connections.get(tenant.application_id, phone.id)
     assert entry is not None
     told = {"messages": [{"from": "+14155550123", "text": "Hi"}, {"from": "+14155550199", "text": "Who?"}]}
     await receive(process.receiving, entry, InboundRequest({}, orjson.dumps(told)))

@@ -61,7 +61,7 @@ async def vendor() -> AsyncGenerator[Sink]:
 @pytest.fixture
 async def entry(process: Runtime, tenant: Tenant, vendor: Sink) -> ConnectionEntry:
     created = await connect_sandbox(process, tenant, config={"api_base_url": vendor.url})
-    found = await process.connections.get(tenant.application_id, created.id)
+    found = await process.directories.connections.get(tenant.application_id, created.id)
     assert found is not None
     return found
 

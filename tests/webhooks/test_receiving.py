@@ -143,7 +143,7 @@ async def test_nothing_is_taken_in_while_its_secrets_cannot_be_opened(
     change = "update accounts set sealed_config = $2 where organisation_id = $1"
     sealed = await database.fetchval(find, tenant.organisation_id)
     await database.execute(change, tenant.organisation_id, sealed[:-1] + bytes([sealed[-1] ^ 1]))
-    process.connections.clear()
+    process.directories.connections.clear()
     body = orjson.dumps({"messages": [message()]})
     headers = {SIGNATURE_HEADER: signature_of("s" * 40, body)}
     for given in (headers, {}):
@@ -152,7 +152,7 @@ async def test_nothing_is_taken_in_while_its_secrets_cannot_be_opened(
     assert await events(database, tenant) == []
 
     await database.execute(change, tenant.organisation_id, sealed)
-    process.connections.clear()
+    process.directories.connections.clear()
     await signing.knock(body, **headers)
     assert len(await events(database, tenant)) == 1
 
@@ -179,7 +179,7 @@ async def test_an_account_without_a_connection_is_gone(
     process: Runtime, address: Address, database: Database
 ) -> None:
     await database.execute("update connections set status = 'deleted' where id = $1", address.connection_id)
-    process.connections.clear()
+    process.directories.connections.clear()
     with pytest.raises(NotFound):
         await address.knock({"messages": [message()]})
 
@@ -223,7 +223,7 @@ async def test_a_repeat_in_two_processes_at_once_is_one_message(
 
 
 async def test_long_keys_that_begin_alike_are_two(process: Runtime, address: Address) -> None:
-    entry = await process.connections.get((await _owner(process, address)), address.connection_id)
+    entry = await process.directories.connections.get((await _owner(process, address)), address.connection_id)
     assert entry is not None
     keys = {inbound_items._once_key(entry, "k" * 600 + end).key for end in ("a", "b", "a")}
     assert len(keys) == 2
@@ -231,7 +231,7 @@ async def test_long_keys_that_begin_alike_are_two(process: Runtime, address: Add
 
 
 async def _owner(process: Runtime, address: Address) -> UUID:
-    webhook = await process.connections.by_webhook(address.webhook_id)
+    webhook = await process.directories.connections.by_webhook(address.webhook_id)
     assert webhook is not None
     assert webhook.connection is not None
     return webhook.connection.application_id

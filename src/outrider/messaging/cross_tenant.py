@@ -7,6 +7,7 @@ from uuid import UUID
 
 from outrider.core.database.pools import Pool
 from outrider.messaging.queries import read_cargo, shown_result
+from outrider.messaging.queries_suppressions import Suppression
 from outrider.messaging.values import OutboundCargo, SendResult
 
 # `offset 0` keeps the order of these lookups, each by its whole key: a plan that was made while the tables were
@@ -39,6 +40,14 @@ join messages m on m.application_id = w.application_id and m.id = w.event_id
 left join delivery_queue q on q.application_id = w.application_id and q.event_id = w.event_id and q.kind = 'message'
 where m.state > 0 or q.id is null or q.attempts > 0
 """
+# All of a process that ask at the same time, whosever they are. A person has one list, however the address is written.
+SELECT_SUPPRESSED = """
+select w.n, s.id, s.channel, s.address, s.reason
+from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality w(application_id, channel, address, n)
+cross join lateral (
+  select s.id, s.channel, s.address, s.reason from suppressions s
+  where s.application_id = w.application_id and s.channel = w.channel and s.address = lower(w.address) offset 0) s
+"""
 SELECT_FIRST_ATTEMPT = "select min(started_at) from attempts where application_id = $1 and delivery_id = $2"
 
 
@@ -64,3 +73,14 @@ async def select_first_attempt(pool: Pool, application_id: UUID, delivery_id: UU
     """When a delivery was first attempted."""
     found: datetime | None = await pool.fetchval(SELECT_FIRST_ATTEMPT, application_id, delivery_id)
     return found
+
+
+async def select_suppressed(
+    pool: Pool, recipients: Sequence[tuple[UUID, str, str]]
+) -> list[Suppression | None]:
+    """The entries of (application, channel, address) on the lists, None for each that is on none."""
+    rows = await pool.fetch(SELECT_SUPPRESSED, *map(list, zip(*recipients, strict=True)))
+    found = {
+        row["n"] - 1: Suppression(row["id"], row["channel"], row["address"], row["reason"]) for row in rows
+    }
+    return [found.get(number) for number in range(len(recipients))]

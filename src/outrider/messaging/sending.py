@@ -38,7 +38,7 @@ from outrider.messaging.conversations import conversation_key
 from outrider.messaging.cross_tenant import select_attempted
 from outrider.messaging.errors import NotCancellable
 from outrider.messaging.recording import Recording, cancelled
-from outrider.messaging.suppressions import refuse_suppressed
+from outrider.messaging.suppressed import Addressee, Suppressed
 from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import Adapter, JsonObject
@@ -66,6 +66,7 @@ class SendingContext:
     waiters: Waiters
     pool: Pool
     recording: Recording
+    suppressed: Suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Prepared:
 
     item: Append
     request: SendRequest
+    recipient: Addressee | None = None
+    """Who must not be on the list of those to whom nothing is sent; None if that does not matter."""
 
     @property
     def waits(self) -> bool:
@@ -84,7 +87,10 @@ class Prepared:
 async def send_message(context: SendingContext, actor: Actor, request: SendRequest) -> SendResult:
     """Accept one message; raises an `AppError` if it is refused, and then nothing was written."""
     actor.require(Scope.EVENTS_WRITE)
-    return await carry_out(context, actor, await _prepare(context, actor, request))
+    prepared = await _prepare(context, actor, request)
+    if prepared.recipient is not None:
+        await context.suppressed.refuse(prepared.recipient)
+    return await carry_out(context, actor, prepared)
 
 
 async def send_messages(
@@ -92,7 +98,9 @@ async def send_messages(
 ) -> list[SendResult | AppError]:
     """Accept several messages, each for itself; requests that were refused already pass through."""
     actor.require(Scope.EVENTS_WRITE)
-    prepared = [await _prepare_or_refuse(context, actor, request) for request in requests]
+    prepared = await _without_suppressed(
+        context, [await _prepare_or_refuse(context, actor, request) for request in requests]
+    )
     accepted = [one for one in prepared if isinstance(one, Prepared)]
     quick = [one for one in accepted if not one.waits]
     answers = dict(
@@ -157,6 +165,14 @@ async def _prepare_or_refuse(
         return await _prepare(context, actor, request)
     except AppError as error:
         return error
+
+
+async def _without_suppressed(
+    context: SendingContext, prepared: "Sequence[Prepared | AppError]"
+) -> "list[Prepared | AppError]":
+    recipients = [one.recipient if isinstance(one, Prepared) else None for one in prepared]
+    refusals = await context.suppressed.refusals(recipients)
+    return [refusal or one for refusal, one in zip(refusals, prepared, strict=True)]
 
 
 async def carry_out(context: SendingContext, actor: Actor, prepared: Prepared) -> SendResult:
@@ -241,9 +257,9 @@ async def _prepare(context: SendingContext, actor: Actor, request: SendRequest) 
     if request.ignores_suppression:
         actor.require(Scope.ALL)
     item = build_item(context, entry, adapter, request, content, recipient, is_sandbox=is_sandbox)
-    if not is_sandbox and not request.ignores_suppression:
-        await refuse_suppressed(context.pool, entry.application_id, entry.channel, recipient, item.once_key)
-    return Prepared(item, request)
+    if is_sandbox or request.ignores_suppression:
+        return Prepared(item, request)
+    return Prepared(item, request, Addressee(entry.application_id, entry.channel, recipient, item.once_key))
 
 
 def _check_times(context: SendingContext, request: SendRequest) -> None:

@@ -17,10 +17,10 @@ from outrider.core.errors import NotFound, ValidationError
 from outrider.core.ids import IdClock, time_of
 from outrider.core.storable import storable_text
 from outrider.events.appending import Appender
-from outrider.events.bodies import fragment, shown_time
-from outrider.events.values import Append, NewEvent, OnceKey
+from outrider.events.bodies import fragment
+from outrider.events.values import Append, NewEvent
 from outrider.messaging import queries_suppressions as queries
-from outrider.messaging.errors import RecipientSuppressed
+from outrider.messaging.suppressed import SUPPRESSED_CHANNELS
 from outrider.platforms.base import Channel
 from outrider.platforms.registry import Registry
 from outrider.tenancy.actors import Actor, Scope
@@ -28,7 +28,6 @@ from outrider.tenancy.actors import Actor, Scope
 ADDED: Final = "system.suppression.added"
 REMOVED: Final = "system.suppression.removed"
 AUDITED: Final = {ADDED: "system.suppression_list.added", REMOVED: "system.suppression_list.removed"}
-SUPPRESSED_CHANNELS: Final = frozenset({Channel.EMAIL, Channel.SMS})
 _SANDBOX: Final = "sandbox"
 _LONGEST_NOTE: Final = 1_000
 
@@ -41,32 +40,6 @@ class SuppressionContext:
     registry: Registry
     ids: IdClock
     pool: Pool
-
-
-async def refuse_suppressed(
-    pool: Pool, application_id: UUID, channel: Channel, recipient: str, once_key: OnceKey | None
-) -> None:
-    """Raise `RecipientSuppressed` if nothing may be sent there; one probe of an index, on mail and SMS only.
-
-    A repeat of what was accepted before answers as that did.
-    """
-    if channel not in SUPPRESSED_CHANNELS:
-        return
-    with faults_as_unavailable():
-        found = await queries.select_suppression(pool, application_id, channel.value, recipient)
-        if found is None or (
-            once_key is not None
-            and await queries.is_key_taken(pool, application_id, once_key.scope, once_key.key)
-        ):
-            return
-    raise RecipientSuppressed(
-        f"Nothing is sent to this recipient any more: {found.reason}.",
-        reason=found.reason,
-        since=shown_time(time_of(found.id)),
-        event_id=str(found.id),
-        channel=channel.value,
-        address=found.address,
-    )
 
 
 async def add_suppression(

@@ -30,6 +30,7 @@ from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SendingContext
 from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
+from outrider.messaging.suppressed import Suppressed
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
 from outrider.outreach.dossiers.researcher import Researcher
@@ -88,7 +89,14 @@ async def open_runtime(
     receiving = _receiving(ground, known, log.appender, identity, marking)
     ground.sandbox.receiving, log.announcer.dispatcher = receiving, dispatcher
     sending = SendingContext(
-        log.appender, known.connections, registry, ids, log.waiters, database.system, recording
+        log.appender,
+        known.connections,
+        registry,
+        ids,
+        log.waiters,
+        database.system,
+        recording,
+        Suppressed(database.system),
     )
     templates = TemplatesContext(tenancy, known.templates)
     rendering = partial(render, templates)

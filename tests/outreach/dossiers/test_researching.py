@@ -137,7 +137,7 @@ async def _has(database: Database, origin: UUID, event_type: str) -> bool:
 
 
 async def knock(process: Runtime, tenant: Tenant, connection_id: UUID, body: object) -> None:
-    entry = await process.connections.get(tenant.application_id, connection_id)
+    entry = await process.directories.connections.get(tenant.application_id, connection_id)
     assert entry is not None
     await receive(process.receiving, entry, InboundRequest({}, orjson.dumps(body)))
 
