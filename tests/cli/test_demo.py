@@ -8,6 +8,7 @@ import pytest
 
 from outrider.cli.demo import CHANNELS, provide_demo
 from outrider.tenancy.api_keys import ApiKeyDirectory
+from outrider.tenancy.backends import list_default_backends
 from outrider.tenancy.connection_directory import ConnectionDirectory
 from tests.tenants import open_tenancy
 
@@ -23,6 +24,11 @@ async def test_a_demo_is_made_once_and_every_channel_of_it_works(dsn: str, tmp_p
         actor = await ApiKeyDirectory(tenancy.database, tenancy.ids).authenticate(
             demo.values["developer_api_key"]
         )
+        organisation_id = UUID(demo.values["organisation_id"])
+        defaults = await list_default_backends(tenancy, organisation_id)
+        assert {(row.channel, row.identifier) for row in defaults} == {
+            (channel, f"demo-{channel}") for channel in CHANNELS
+        }
         directory = ConnectionDirectory(tenancy.database, tenancy.sealer, tenancy.registry)
         for channel in CHANNELS:
             entry = await directory.get(actor.application_id, UUID(demo.values[f"{channel}_connection_id"]))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import shutil
 import signal
 import socket
 from collections.abc import Generator
@@ -32,6 +33,9 @@ async def test_a_newcomer_can_use_what_dev_prints(shell: Shell) -> None:
             ]
         )
 
+        told = await line_with(process, "To receive webhooks on this machine")
+        program, command = shlex.split(told.rpartition(": ")[2])
+        assert (shutil.which(program) is not None, command) == (True, "listen")
         assert variables["BASE_URL"] == f"http://127.0.0.1:{port}"
         body = {"messages": [{"id": "m1", "from": "ada", "text": "Hello"}]}
         async with session.post(variables["WEBHOOK_URL"], json=body) as answer:

@@ -1,5 +1,6 @@
 """`outrider drafts`: what it lists, moves and refuses."""
 
+import re
 from uuid import UUID
 
 import asyncpg
@@ -42,6 +43,7 @@ async def test_drafts_are_listed_and_moved(shell: Shell) -> None:
 
     assert f"ada-{draft}@example.com" in listed.out
     assert "Your crossing" in listed.out
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d$", listed.out.strip())
     assert [one.status for one in (listed, approved, waiting, cancelled, discarded)] == [0] * 5
     assert str(draft) in waiting.out
     assert str(draft) not in none.out

@@ -42,7 +42,10 @@ async def test_what_cannot_be_done_is_said(shell: Shell) -> None:
 
     for words, said in (
         (("keys", "create", "--application", "nothing", "--name", "ci"), "no application with the slug"),
-        (("keys", "list", "--organisation", "Nobody"), "There is no organisation 'Nobody'"),
+        (
+            ("keys", "list", "--organisation", "Nobody"),
+            "There is no organisation 'Nobody'. There are: Default.",
+        ),
         (("keys", "revoke", "nonsense"), "is not an id"),
         (("keys", "revoke", "0190a000-0000-7000-8000-000000000000"), "API key not found"),
     ):

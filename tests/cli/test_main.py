@@ -36,7 +36,7 @@ async def test_options_are_checked_like_the_variables_that_they_replace(shell: S
     assert "OUTRIDER_PORT" in finished.err
 
 
-@pytest.mark.parametrize("command", ["migrate", "verify", "bootstrap", "keys list", "serve"])
+@pytest.mark.parametrize("command", ["migrate", "verify", "bootstrap", "keys list", "serve --port 0"])
 async def test_a_database_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, command: str) -> None:
     shell = Shell(tmp_path, "postgresql://nobody:sesame@127.0.0.1:1/nothing?password=sesame")
 
@@ -46,7 +46,7 @@ async def test_a_database_that_is_not_there_is_told_in_a_sentence(tmp_path: Path
     assert finished.err == "PostgreSQL at 127.0.0.1:1/nothing cannot be used: Connection refused.\n"
 
 
-@pytest.mark.parametrize("command", ["bootstrap", "verify", "keys list", "serve"])
+@pytest.mark.parametrize("command", ["bootstrap", "verify", "keys list", "serve --port 0"])
 async def test_a_newer_schema_is_refused(shell: Shell, command: str) -> None:
     await shell.run("migrate")
     assert shell.database_url is not None

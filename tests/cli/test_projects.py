@@ -38,6 +38,9 @@ async def test_a_backend_is_made_and_chosen(shell: Shell, tmp_path: Path) -> Non
         '{"host": "mail.ferry.example", "from_email": "desk@ferry.example", "username": "desk", "password": "s3cret-1"}'
     )
 
+    unread = await shell.run(
+        *("backends", "create", "email", "--provider", "smtp"), *("--config", str(tmp_path / "none.json"))
+    )
     made = await shell.run(
         *("backends", "create", "email", "--provider", "smtp", "--identifier", "post-office"),
         *("--config", str(config)),
@@ -50,6 +53,7 @@ async def test_a_backend_is_made_and_chosen(shell: Shell, tmp_path: Path) -> Non
     listed = await shell.run("backends", "list")
     projects = await shell.run("projects", "list")
 
+    assert unread.err == f"The config {tmp_path / 'none.json'} cannot be read: No such file or directory.\n"
     assert (made.status, made.out) == (0, "post-office\n")
     assert "/webhooks/" in made.err
     assert (again.status, again.out) == (1, "")

@@ -104,6 +104,14 @@ def test_a_bad_value_is_one_problem_that_names_its_variable(variable: str, text:
     assert "allowed is" in problem
 
 
+def test_a_folder_that_cannot_be_looked_at_is_left_to_what_uses_it() -> None:
+    unreachable = f"/{'x' * 300}/outrider"
+
+    settings = load(HOME | {"OUTRIDER_DATA_DIR": unreachable}, is_root=False)
+
+    assert str(settings.data_dir) == unreachable
+
+
 def test_values_are_read_the_way_people_write_them() -> None:
     settings = load(
         HOME

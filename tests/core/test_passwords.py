@@ -47,6 +47,21 @@ async def test_too_many_at_once_are_refused() -> None:
     await passwords.hash("x")
 
 
+async def test_strangers_take_no_place_of_who_is_expected() -> None:
+    passwords = Passwords(QUICK)
+    kept = await passwords.hash("a password of mine")
+    strangers = [asyncio.create_task(passwords.verify("x", None)) for _ in range(100)]
+    await asyncio.sleep(0)
+
+    mine = await asyncio.gather(
+        *[passwords.verify("a password of mine", kept, is_expected=True) for _ in range(3)]
+    )
+
+    assert mine == [Verified(is_right=True)] * 3
+    ended = await asyncio.gather(*strangers, return_exceptions=True)
+    assert any(isinstance(one, Unavailable) for one in ended)
+
+
 @pytest.mark.parametrize("text", ["eleven char", "x" * 257, "a\0 in the middle", "a lone \ud800 one"])
 def test_what_cannot_be_a_password_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):

@@ -128,7 +128,10 @@ async def test_a_system_user_comes_with_the_connection_under_its_derived_id(
         (telegram(config=[TOKEN]), "config must be an object"),
         (telegram(config={"bot_token": MASK}), "is the mask"),
         (telegram(provider="twilio"), "its providers are: sandbox, telegram"),
-        (NewConnection(channel=Channel.EMAIL, name="Mail"), "no provider 'maileroo' for email"),
+        (
+            NewConnection(channel=Channel.EMAIL, name="Mail"),
+            "no provider 'maileroo' for email, which is the default; name one of: sandbox",
+        ),
         (sandbox(channel=Channel.SMS, provider="telegram"), "no provider 'telegram' for sms"),
         (sandbox(name=" "), "name must have"),
         (sandbox(identifier="a b"), "identifier must have"),

@@ -62,7 +62,8 @@ def _config(file: str | None) -> object:
     try:
         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise ValidationError(f"The config cannot be read: {error}", path="config") from None
+        reason = error.strerror or str(error)
+        raise ValidationError(f"The config {file} cannot be read: {reason}.", path="config") from None
     return parse_api_json(raw)
 
 

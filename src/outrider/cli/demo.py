@@ -16,6 +16,7 @@ from outrider.platforms.base import Channel
 from outrider.tenancy.actors import Actor, Environment, Scope
 from outrider.tenancy.api_keys import NewApiKey, create_api_key
 from outrider.tenancy.applications import create_application, owner_of_application
+from outrider.tenancy.backends import find_account, set_default_backend
 from outrider.tenancy.connections import NewConnection, create_connection
 from outrider.tenancy.context import TenancyContext
 from outrider.tenancy.organisations import create_organisation
@@ -62,12 +63,15 @@ async def _create(context: TenancyContext) -> dict[str, str]:
         "admin_password": admin.password,
     }
     for channel in CHANNELS:
+        identifier = f"demo-{channel}"
         connection = await create_connection(
             context,
             actor,
-            NewConnection(
-                channel=channel, name=f"Demo {channel}", provider="sandbox", identifier=f"demo-{channel}"
-            ),
+            NewConnection(channel=channel, name=f"Demo {channel}", provider="sandbox", identifier=identifier),
+        )
+        account_id = await find_account(context, organisation.id, identifier)
+        await set_default_backend(
+            context, organisation.id, application.id, channel=channel, account_id=account_id
         )
         values[f"{channel}_connection_id"] = str(connection.id)
         values[f"{channel}_webhook_url"] = str(connection.webhook_url)

@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -60,11 +62,24 @@ def _lines(demo: Demo, variables: Mapping[str, str], data_dir: Path) -> list[str
         ]
     return [
         *lines,
-        "A demo organisation was created; its connections are sandboxes, which reach nobody. This is shown",
-        f"once and kept in {data_dir / 'demo.env'}, with all other channels in demo.json. For another terminal:",
+        "A demo organisation was created; its connections are sandboxes, which reach nobody.",
+        "These lines are for another terminal:",
         "",
         *(f"  {name}={shlex.quote(text)}" for name, text in variables.items()),
         "",
-        "Run `outrider listen` beside it to receive webhooks on this machine.",
+        f"They are kept in {data_dir / 'demo.env'};",
+        "demo.json beside it has the connections of all channels.",
+        "",
+        f"To receive webhooks on this machine, run beside it: {_program()} listen",
         "",
     ]
+
+
+def _program() -> str:
+    """How this program is called from here: by its name where that finds it, else by its path."""
+    name = "outrider"
+    program = Path(sys.executable).with_name(name)
+    if not program.exists() or shutil.which(name) == str(program):
+        return name
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))

@@ -8,7 +8,6 @@ from outrider.cli.arguments import Arguments
 from outrider.cli.opening import chosen_organisation, load_settings, opened_tenancy
 from outrider.cli.tables import print_table
 from outrider.core.ids import parse_id
-from outrider.events.bodies import shown_time
 from outrider.outreach.drafts import moving
 from outrider.outreach.drafts.listing import MOST_LISTED, list_drafts
 from outrider.outreach.drafts.values import Draft, DraftFilters, DraftStatus
@@ -47,6 +46,6 @@ async def _print(context: TenancyContext, organisation_id: UUID, arguments: Argu
         ("status", lambda draft: draft.status.value),
         ("contact", lambda draft: draft.contact_email),
         ("subject", lambda draft: draft.subject),
-        ("created", lambda draft: shown_time(draft.created_at)),
+        ("created", lambda draft: f"{draft.created_at:%Y-%m-%d %H:%M}"),
     )
     print_table(page.drafts, columns)

@@ -1,7 +1,7 @@
 """What commands share: the settings, and the tenants of the database that they name."""
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from outrider.platforms.registry import Registry
 from outrider.runtime.database import opened_server
 from outrider.runtime.master_key import check_master_key
 from outrider.tenancy.context import TenancyContext
-from outrider.tenancy.organisations import find_organisations
+from outrider.tenancy.organisations import Organisation, find_organisations
 
 
 def load_settings(**typed: str | None) -> Settings:
@@ -58,11 +58,16 @@ async def chosen_organisation(context: TenancyContext, name: str | None) -> UUID
     found = await find_organisations(context, name=name)
     if len(found) == 1:
         return found[0].id
+    if found and name is not None:
+        raise NotFound(f"Several are called {name!r}.")
     if name is not None:
-        raise NotFound(
-            f"There is no organisation {name!r}." if not found else f"Several are called {name!r}."
-        )
+        found = await find_organisations(context)
+        there = f" There are: {_names(found)}." if found else ""
+        raise NotFound(f"There is no organisation {name!r}.{there}")
     if not found:
         raise NotFound("There is no organisation yet: `outrider bootstrap` creates one.")
-    names = ", ".join(organisation.name for organisation in found)
-    raise ValidationError(f"There are several organisations; choose one with --organisation: {names}")
+    raise ValidationError(f"There are several organisations; choose one with --organisation: {_names(found)}")
+
+
+def _names(organisations: Sequence[Organisation]) -> str:
+    return ", ".join(organisation.name for organisation in organisations)

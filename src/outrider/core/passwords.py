@@ -16,6 +16,8 @@ SHORTEST: Final = 12
 LONGEST: Final = 256
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 64
+_KEPT_FREE: Final = 16
+"""Places behind those, for who is expected: strangers, however many, do not take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,19 @@ class Passwords:
         self._waiting = 0
         self._nobodys = ""
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, is_expected: bool = False) -> str:
         """Hash a password."""
-        async with self._turn():
+        async with self._turn(is_expected=is_expected):
             return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
-    async def verify(self, password: str, known: str | None) -> Verified:
+    async def verify(self, password: str, known: str | None, *, is_expected: bool = False) -> Verified:
         """Compare a password with a hash; where there is none it takes as long, and the password is wrong."""
-        async with self._turn():
+        async with self._turn(is_expected=is_expected):
             return await asyncio.to_thread(self._verify, _bytes(password), known)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        if self._waiting >= _MOST_WAITING:
+    async def _turn(self, *, is_expected: bool) -> AsyncGenerator[None]:
+        if self._waiting >= _MOST_WAITING + (_KEPT_FREE if is_expected else 0):
             raise Unavailable("Too many are signing in at once; try again.")
         self._waiting += 1
         try:

@@ -141,9 +141,17 @@ def folder(text: str) -> Path:
             raise BadValue(f"is {text!r}, and there is no such home folder") from None
     if not path.is_absolute() or "\0" in text:
         raise BadValue(f"is {text!r}, which is not an absolute path")
-    if path.exists() and not path.is_dir():
+    if _is_no_folder(path):
         raise BadValue(f"is {text!r}, which is not a folder")
     return path
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Tell whether something else is there; what this user may not look at is told by what uses it."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
 
 
 @_reads("the absolute path of a file")

@@ -142,8 +142,10 @@ def _manifest(registry: Registry, channel: Channel, provider: str) -> Manifest:
     adapter = registry.get(provider)
     if adapter is None or channel not in adapter.manifest.channels:
         serving = ", ".join(registry.serving(channel)) or "none"
+        is_default = provider == default_provider(channel)
+        those = ", which is the default; name one of" if is_default else "; its providers are"
         raise ValidationError(
-            f"There is no provider {provider[:100]!r} for {channel.value}; its providers are: {serving}.",
+            f"There is no provider {provider[:100]!r} for {channel.value}{those}: {serving}.",
             path="provider",
         )
     return adapter.manifest

@@ -113,6 +113,14 @@ async def archive_application(context: TenancyContext, member: ActingMember, app
     await applications.archive_application(context, member.organisation_id, application_id, by=member)
 
 
+async def restore_application(
+    context: TenancyContext, member: ActingMember, application_id: UUID, slug: str | None
+) -> None:
+    """Bring an archived application back."""
+    member.require(Permission.APPLICATIONS)
+    await applications.restore_application(context, member.organisation_id, application_id, slug, by=member)
+
+
 async def list_api_keys(context: TenancyContext, member: ActingMember) -> Sequence[ApiKey]:
     """List the keys of all applications, their tokens masked."""
     member.require(Permission.READ)

@@ -27,14 +27,27 @@ where organisation_id = $1 and id = $2 and kind = 'application' and archived_at 
 """
 # Its slug is free again.
 ARCHIVE_APPLICATION = """
-update applications set archived_at = now(), slug = id::text where organisation_id = $1 and id = $2
+update applications set archived_at = now(), archived_slug = slug, slug = id::text
+where organisation_id = $1 and id = $2
+"""
+LOCK_ARCHIVED = """
+select id, name, archived_slug from applications
+where organisation_id = $1 and id = $2 and kind = 'application' and archived_at is not null for update
+"""
+RESTORE_APPLICATION = """
+update applications set archived_at = null, archived_slug = null, slug = $3 where organisation_id = $1 and id = $2
 """
 SELECT_KEYS_IN_USE = """
 select id from api_keys where organisation_id = $1 and application_id = $2 and revoked_at is null
 """
 STOP_CONNECTIONS = """
-update connections set status = 'disabled'
+update connections set status = 'disabled', is_stopped = true
 where organisation_id = $1 and application_id = $2 and status = 'active' returning id
+"""
+# Not what was disabled before, nor what was deleted meanwhile.
+RESUME_CONNECTIONS = """
+update connections set status = 'active', is_stopped = false
+where organisation_id = $1 and application_id = $2 and status = 'disabled' and is_stopped returning id
 """
 UPDATE_APPLICATION = (
     "update applications set name = $3, config = $4::json where organisation_id = $1 and id = $2"
@@ -103,8 +116,17 @@ class ConfiguredRow:
 
 
 @dataclass(frozen=True, slots=True)
-class StoppedRows:
-    """What stopped with an application."""
+class ArchivedRow:
+    """An application that is archived; `archived_slug` is None if a release archived it that did not keep it."""
+
+    id: UUID
+    name: str
+    archived_slug: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedRows:
+    """What stopped with an application, or goes on with it."""
 
     api_keys: Sequence[UUID]
     connections: Sequence[UUID]
@@ -210,11 +232,28 @@ async def insert_application(
 
 async def archive_application(
     connection: Connection, organisation_id: UUID, application_id: UUID
-) -> StoppedRows:
+) -> AffectedRows:
     await connection.execute(ARCHIVE_APPLICATION, organisation_id, application_id)
     keys = await connection.fetch(SELECT_KEYS_IN_USE, organisation_id, application_id)
     connections = await connection.fetch(STOP_CONNECTIONS, organisation_id, application_id)
-    return StoppedRows([row["id"] for row in keys], [row["id"] for row in connections])
+    return AffectedRows([row["id"] for row in keys], [row["id"] for row in connections])
+
+
+async def lock_archived(
+    connection: Connection, organisation_id: UUID, application_id: UUID
+) -> ArchivedRow | None:
+    """Find an archived application, and hold it until this transaction ends."""
+    row = await connection.fetchrow(LOCK_ARCHIVED, organisation_id, application_id)
+    return ArchivedRow(**row) if row else None
+
+
+async def restore_application(
+    connection: Connection, organisation_id: UUID, application_id: UUID, slug: str
+) -> AffectedRows:
+    await connection.execute(RESTORE_APPLICATION, organisation_id, application_id, slug)
+    keys = await connection.fetch(SELECT_KEYS_IN_USE, organisation_id, application_id)
+    connections = await connection.fetch(RESUME_CONNECTIONS, organisation_id, application_id)
+    return AffectedRows([row["id"] for row in keys], [row["id"] for row in connections])
 
 
 async def select_application(

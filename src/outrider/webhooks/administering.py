@@ -20,7 +20,7 @@ from outrider.webhooks import deliveries, managing, queries_managing, subscripti
 from outrider.webhooks.deliveries import AttemptView, DeliveryView, shown_delivery
 from outrider.webhooks.managing import SentTest, SubscriptionChanges
 from outrider.webhooks.patterns import OUTBOUND
-from outrider.webhooks.queries_managing import AdministeredRow
+from outrider.webhooks.queries_managing import AdministeredRow, PlacedDelivery
 from outrider.webhooks.subscriptions import NewSubscription, missing_subscription
 
 MOST_OF_ORGANISATION: Final = 100
@@ -165,13 +165,15 @@ async def list_deliveries(
             before=before or _BEYOND,
             limit=first,
         )
-    hidden_id = member.hidden_application_id
-    return [
-        AdministeredDelivery(
-            None if one.application_id == hidden_id else one.application_id, shown_delivery(one.delivery)
-        )
-        for one in rows
-    ]
+    return [_shown(member, one) for one in rows]
+
+
+async def retry(context: TenancyContext, member: ActingMember, delivery_id: UUID) -> AdministeredDelivery:
+    """Put a delivery that has failed or was dropped back into the queue, to whichever endpoint it goes."""
+    member.require(Permission.SETTINGS)
+    placed = await _placed(context, member, delivery_id)
+    await managing.retry_delivery(context, member.in_application(placed.application_id), delivery_id)
+    return _shown(member, await _placed(context, member, delivery_id))
 
 
 async def list_attempts(
@@ -180,6 +182,21 @@ async def list_attempts(
     """List the attempts of a delivery, the first one first."""
     actor = member.in_application(delivery.application_id or member.hidden_application_id)
     return await deliveries.list_attempts(context, actor, delivery.delivery.id)
+
+
+async def _placed(context: TenancyContext, member: ActingMember, delivery_id: UUID) -> PlacedDelivery:
+    with faults_as_unavailable():
+        placed = await queries_managing.select_placed(
+            context.database.reads, member.organisation_id, delivery_id
+        )
+    if placed is None:
+        raise deliveries.missing_delivery(delivery_id)
+    return placed
+
+
+def _shown(member: ActingMember, placed: PlacedDelivery) -> AdministeredDelivery:
+    is_own = placed.application_id == member.hidden_application_id
+    return AdministeredDelivery(None if is_own else placed.application_id, shown_delivery(placed.delivery))
 
 
 async def _whole(context: TenancyContext, member: ActingMember, new: NewSubscription) -> Actor:

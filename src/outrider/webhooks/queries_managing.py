@@ -75,6 +75,21 @@ select * from (
     order by d.id desc limit $4) e) either
 order by id desc limit $4
 """
+SELECT_PLACED = """
+with mine as (select a.id as application_id from applications a where a.organisation_id = $1)
+select w.* from mine m cross join lateral (
+  select q.application_id, q.id, q.target_id as subscription_id, q.event_id,
+    case when q.state = 'held' then 'held' when q.attempts > 0 then 'retrying' else 'pending' end as state,
+    null::text as reason, q.attempts,
+    case when q.state <> 'held' then coalesce(q.due_at, uuid_extract_timestamp(q.id)) end as due_at,
+    null::timestamptz as finished_at
+  from delivery_queue q where q.application_id = m.application_id and q.kind = 'webhook' and q.id = $2) w
+union all
+select e.* from mine m cross join lateral (
+  select d.application_id, d.id, d.target_id as subscription_id, d.event_id, d.state, d.reason, d.attempts,
+    null::timestamptz as due_at, d.finished_at
+  from deliveries d where d.application_id = m.application_id and d.kind = 'webhook' and d.id = $2) e
+"""
 STATES = (*_WAITING_STATES, *_ENDED_STATES)
 SELECT_ATTEMPTS = """
 select number, result, started_at, duration_ms, status_code, detail, retry_at
@@ -309,8 +324,18 @@ async def select_deliveries_of(
 ) -> list[PlacedDelivery]:
     """The newest deliveries to a subscription, whichever application's events they are of."""
     rows = await pool.fetch(SELECT_DELIVERIES_OF, organisation_id, subscription_id, before, limit)
-    placed = [dict(row) for row in rows]
-    return [PlacedDelivery(one.pop("application_id"), DeliveryRow(**one)) for one in placed]
+    return [_placed(row) for row in rows]
+
+
+async def select_placed(pool: Pool, organisation_id: UUID, delivery_id: UUID) -> PlacedDelivery | None:
+    """Find a delivery, whichever application's event it is of."""
+    row = await pool.fetchrow(SELECT_PLACED, organisation_id, delivery_id)
+    return _placed(row) if row else None
+
+
+def _placed(row: asyncpg.Record) -> PlacedDelivery:
+    columns = dict(row)
+    return PlacedDelivery(columns.pop("application_id"), DeliveryRow(**columns))
 
 
 async def select_attempts(pool: Pool, application_id: UUID, delivery_id: UUID) -> list[AttemptRow]:

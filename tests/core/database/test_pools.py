@@ -1,6 +1,7 @@
 """What the sessions of a process's pools promise to all others."""
 
 import asyncio
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -28,3 +29,12 @@ async def test_a_process_that_freezes_in_a_transaction_holds_no_lock_for_long(
         await frozen.__aexit__(type(fault.value), fault.value, None)
     await other.close()
     await database.close()
+
+
+async def test_a_socket_that_nobody_listens_on_is_named_by_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        pools.UnreachableServer, match=rf"the socket in {tmp_path} \(database outrider\)"
+    ) as told:
+        await pools.check_server(f"postgresql://ada:secret@/outrider?host={tmp_path}")
+
+    assert "secret" not in str(told.value)

@@ -79,7 +79,7 @@ def test_the_first_level_is_the_record() -> None:
         "Known here since 3 March 2026.",
         "Qualification: qualified.",
         "Fit score: 80 of 100.",
-        "On the list “Spring”, which came from csv.",
+        "On the list “Spring”, imported from CSV.",
         "What the list is for: Show the mill",
     ]
     assert told_summary(findings, 1) == (

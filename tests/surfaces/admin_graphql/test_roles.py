@@ -27,6 +27,7 @@ MAY: Mapping[str, set[str]] = {
     "createApplication": MANAGERS,
     "updateApplication": MAKERS,
     "deleteApplication": MANAGERS,
+    "restoreApplication": MANAGERS,
     "createApiKey": MAKERS,
     "rotateApiKey": MAKERS,
     "revokeApiKey": MAKERS,
@@ -67,6 +68,7 @@ MAY: Mapping[str, set[str]] = {
     "resumeWebhookSubscription": MAKERS,
     "deleteWebhookSubscription": MAKERS,
     "testWebhookSubscription": MAKERS,
+    "retryWebhookDelivery": MAKERS,
     "rotateWebhookSubscriptionSecret": MAKERS,
     "addSuppression": MAKERS,
     "removeSuppression": MAKERS,
@@ -88,6 +90,7 @@ MAY: Mapping[str, set[str]] = {
 NOBODYS = World(
     owner=None,  # type: ignore[arg-type]
     application=MISSING,
+    archived_application=MISSING,
     api_key=MISSING,
     message_key=MISSING,
     read_key=MISSING,
@@ -102,6 +105,7 @@ NOBODYS = World(
     spare_draft=MISSING,
     subscription=MISSING,
     paused=MISSING,
+    delivery=MISSING,
     suppression=MISSING,
     contact=MISSING,
     spare_contact=MISSING,

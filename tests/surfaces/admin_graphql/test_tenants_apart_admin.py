@@ -21,6 +21,7 @@ _KINDS = {
     "removeMember": "member",
     "updateApplication": "application",
     "deleteApplication": "application",
+    "restoreApplication": "archived_application",
     "rotateApiKey": "api_key",
     "revokeApiKey": "api_key",
     "revokeMessageKey": "message_key",
@@ -45,6 +46,7 @@ _KINDS = {
     "resumeWebhookSubscription": "subscription",
     "deleteWebhookSubscription": "subscription",
     "testWebhookSubscription": "subscription",
+    "retryWebhookDelivery": "delivery",
     "rotateWebhookSubscriptionSecret": "subscription",
     "removeSuppression": "suppression",
     "companyId": "company",
@@ -101,8 +103,10 @@ async def test_a_foreign_id_is_a_missing_one(worlds: tuple[World, World], name: 
         "invitation",
         "template",
         "application",
+        "archived_application",
         "draft",
         "subscription",
+        "delivery",
         "suppression",
         *("contact", "company", "contact_list", "contact_import", "file"),
     ],
@@ -126,7 +130,8 @@ async def test_the_foreign_organisation_was_left_alone(worlds: tuple[World, Worl
 
 async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
     world, foreign = worlds
-    query = """query($contact: UUID!) {
+    query = """query($contact: UUID!, $subscription: UUID!) {
+      webhookDeliveries(subscriptionId: $subscription) { id }
       organisation { id applications { id platformConnections { id } apiKeys { id } } members { id }
       apiKeys { id } accounts { id } auditLog(first: 200) { edges { node { id payload } } } }
       invitations { id } connections { id } templates { id } me { id } webhookSubscriptions { id }
@@ -136,7 +141,8 @@ async def test_lists_show_ones_own_only(worlds: tuple[World, World]) -> None:
       drafts { edges { node { id contactId listId history { payload } engagement { eventId } } } } }"""
     listed = """query($id: UUID!) { suppressions(applicationId: $id) { edges { node { id } } } }"""
 
-    seen = str(await world.owner.data(query, contact=world.contact)) + str(
+    given = {"contact": world.contact, "subscription": world.subscription}
+    seen = str(await world.owner.data(query, **given)) + str(
         await world.owner.data(listed, id=world.application)
     )
 

@@ -19,6 +19,16 @@ from tests.outreach.written import new_contact
 from tests.tenants import actor_of
 
 MISSING = "00000000-0000-7000-8000-000000000000"
+# As the dispatcher leaves it after ten attempts, which take days.
+FAILED_DELIVERY = """
+with event as (
+  select application_id, id from events where application_id = $1 order by id desc limit 1
+), body as (
+  insert into frozen_bodies (application_id, event_id, fragment) select application_id, id, '{}' from event
+)
+insert into deliveries (application_id, id, kind, event_id, target_id, state, reason, attempts, finished_at)
+select application_id, uuidv7(), 'webhook', id, $2, 'failed', 'gave up', 10, now() from event returning id
+"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,7 @@ class World:
 
     owner: Administrator
     application: str
+    archived_application: str
     api_key: str
     message_key: str
     read_key: str
@@ -42,6 +53,8 @@ class World:
     subscription: str
     paused: str
     """Another subscription."""
+    delivery: str
+    """To the subscription, of an event of the organisation's own; given up."""
     suppression: str
     contact: str
     spare_contact: str
@@ -56,6 +69,7 @@ class World:
         """The ids by their kinds."""
         kinds = (
             "application",
+            "archived_application",
             "api_key",
             "message_key",
             "read_key",
@@ -66,6 +80,7 @@ class World:
             "template",
             "draft",
             "subscription",
+            "delivery",
             "suppression",
             "contact",
             "company",
@@ -79,8 +94,11 @@ class World:
 
 async def new_world(server: Server, owner: Administrator) -> World:
     """Make one of everything."""
-    application = await owner.data('mutation { createApplication(name: "World") { id } }')
-    application_id = application["createApplication"]["id"]
+    application = await owner.data(
+        'mutation { createApplication(name: "World") { id } old: createApplication(name: "Old World") { id } }'
+    )
+    application_id, archived_id = application["createApplication"]["id"], application["old"]["id"]
+    await owner.data("mutation($id: UUID!) { deleteApplication(id: $id) { id } }", id=archived_id)
     made = await owner.data(
         """mutation($a: UUID!, $guest: String!) {
           key: createApiKey(applicationId: $a, name: "world", scopes: ["*"]) { apiKey { id } }
@@ -138,11 +156,14 @@ async def new_world(server: Server, owner: Administrator) -> World:
     pool, organisation_id = server.runtime.database.system, owner.tenant.organisation_id
     contact = UUID(made["contact"]["id"])
     await new_contact(pool, organisation_id, list_id=UUID(made["list"]["id"]))
+    subscription = watched["createWebhookSubscription"]["subscription"]["id"]
+    delivery = await pool.fetchval(FAILED_DELIVERY, owner.tenant.hidden_application_id, subscription)
     submitted, draft, spare = [await _draft(owner, contact, application_id) for _ in range(3)]
     await owner.data("mutation($id: UUID!) { submitDraft(id: $id) { id } }", id=submitted)
     return World(
         owner=owner,
         application=application_id,
+        archived_application=archived_id,
         api_key=made["key"]["apiKey"]["id"],
         message_key=made["messages"]["messageKey"]["id"],
         read_key=made["reads"]["readKey"]["id"],
@@ -155,8 +176,9 @@ async def new_world(server: Server, owner: Administrator) -> World:
         draft=draft,
         submitted_draft=submitted,
         spare_draft=spare,
-        subscription=watched["createWebhookSubscription"]["subscription"]["id"],
+        subscription=subscription,
         paused=paused,
+        delivery=str(delivery),
         suppression=made["suppression"]["id"],
         contact=made["contact"]["id"],
         spare_contact=made["spare"]["id"],
@@ -272,6 +294,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "resumeWebhookSubscription": lambda world: {"id": world.paused},
     "rotateWebhookSubscriptionSecret": lambda world: {"id": world.subscription},
     "testWebhookSubscription": lambda world: {"id": world.subscription},
+    "retryWebhookDelivery": lambda world: {"id": world.delivery},
     "deleteWebhookSubscription": lambda world: {"id": world.subscription},
     "updateOrganisationLocals": lambda world: {"locals": {"shop": "Lighthouse"}},
     "updateApplicationLocals": lambda world: {
@@ -318,6 +341,7 @@ ARGUMENTS: Mapping[str, Callable[[World], dict[str, Any]]] = {
     "cancelContactImport": lambda world: {"id": world.contact_import},
     "deletePlatformConnection": lambda world: {"id": world.connection},
     "deleteAccount": lambda world: {"id": world.account},
+    "restoreApplication": lambda world: {"id": world.archived_application, "slug": "once-more"},
     "deleteApplication": lambda world: {"id": world.application},
     "revokeInvitation": lambda world: {"id": world.invitation},
     "removeMember": lambda world: {"id": world.member},

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -164,4 +164,8 @@ async def check_server(dsn: str) -> None:
 def _place(dsn: str) -> str:
     """Where a server is, without the credentials that its address may hold."""
     parts = urlsplit(dsn)
-    return f"{parts.netloc.rpartition('@')[2] or 'a socket'}{parts.path}"
+    address = parts.netloc.rpartition("@")[2]
+    if address:
+        return f"{address}{parts.path}"
+    folder = parse_qs(parts.query).get("host")
+    return f"the socket{f' in {folder[-1]}' if folder else ''} (database {parts.path.lstrip('/')})"

@@ -5,10 +5,17 @@ from typing import Final
 
 from outrider.outreach.dossiers.values import Colleague, Colleagues, Fact, Record
 from outrider.outreach.dossiers.wording import channel_name, counted, day, listed
+from outrider.outreach.values import SourceType
 
 CONTACT: Final = "contact"
 COMPANY: Final = "company"
 LIST: Final = "list"
+_SOURCES: Final = {
+    SourceType.MANUAL: "made by hand",
+    SourceType.CSV: "imported from CSV",
+    SourceType.JSONL: "imported from JSON Lines",
+    SourceType.API: "filled through the API",
+}
 
 
 def facts_of_record(record: Record) -> Iterator[Fact]:
@@ -24,7 +31,7 @@ def facts_of_record(record: Record) -> Iterator[Fact]:
     if record.urgency_score is not None:
         yield Fact(f"Urgency score: {record.urgency_score} of 100.", CONTACT)
     if record.list_name is not None:
-        yield Fact(f"On the list “{record.list_name}”, which came from {record.list_source}.", LIST)
+        yield Fact(f"On the list “{record.list_name}”, {_SOURCES[SourceType(record.list_source)]}.", LIST)
         if record.list_goal:
             yield Fact(f"What the list is for: {record.list_goal}", LIST)
 

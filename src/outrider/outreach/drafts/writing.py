@@ -240,7 +240,8 @@ async def _application(
     chosen = application_id or recipient.application_id
     if chosen is None:
         raise ValidationError(
-            "Name the application that the draft is sent for: the list names none.", path="applicationId"
+            "Name the application that sends the draft: its contact is on no list that names one.",
+            path="applicationId",
         )
     if not await queries.is_application(connection, organisation_id, chosen):
         raise missing_application(chosen)

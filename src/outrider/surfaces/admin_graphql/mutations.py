@@ -90,7 +90,11 @@ async def _change_password(call: Call, given: Arguments) -> object:
 
 async def _accept_invitation(call: Call, given: Arguments) -> object:
     return await invitations.accept_invitation(
-        call.administration.access, token=given["token"], name=given["name"], password=given["password"]
+        call.administration.access,
+        token=given["token"],
+        name=given["name"],
+        password=given["password"],
+        address=call.address,
     )
 
 
@@ -145,6 +149,11 @@ async def _update_application(call: Call, given: Arguments) -> object:
 
 async def _delete_application(call: Call, given: Arguments) -> object:
     await administering.archive_application(call.tenancy, call.member, given["id"])
+    return await _application(call, given["id"])
+
+
+async def _restore_application(call: Call, given: Arguments) -> object:
+    await administering.restore_application(call.tenancy, call.member, given["id"], given.get("slug"))
     return await _application(call, given["id"])
 
 
@@ -308,6 +317,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "createApplication": Mutation(_create_application, Permission.APPLICATIONS),
     "updateApplication": Mutation(_update_application, Permission.SETTINGS),
     "deleteApplication": Mutation(_delete_application, Permission.APPLICATIONS),
+    "restoreApplication": Mutation(_restore_application, Permission.APPLICATIONS),
     "createApiKey": Mutation(_create_api_key, Permission.KEYS),
     "rotateApiKey": Mutation(_rotate_api_key, Permission.KEYS),
     "revokeApiKey": Mutation(_revoke_api_key, Permission.KEYS),
@@ -341,6 +351,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "deleteWebhookSubscription": Mutation(webhook_mutations.delete_subscription, Permission.SETTINGS),
     "rotateWebhookSubscriptionSecret": Mutation(webhook_mutations.rotate_secret, Permission.SETTINGS),
     "testWebhookSubscription": Mutation(webhook_mutations.test_subscription, Permission.SETTINGS),
+    "retryWebhookDelivery": Mutation(webhook_mutations.retry_delivery, Permission.SETTINGS),
     "addSuppression": Mutation(add_suppression, Permission.SUPPRESSIONS),
     "removeSuppression": Mutation(remove_suppression, Permission.SUPPRESSIONS),
     "createContact": Mutation(contact_mutations.create_contact, Permission.OUTREACH),

@@ -46,6 +46,11 @@ async def rotate_secret(call: Call, given: Arguments) -> object:
     return await administering.rotate_secret(call.tenancy, call.member, given["id"], given.get("secret"))
 
 
+async def retry_delivery(call: Call, given: Arguments) -> object:
+    """`retryWebhookDelivery`."""
+    return await administering.retry(call.tenancy, call.member, given["id"])
+
+
 async def test_subscription(call: Call, given: Arguments) -> object:
     """`testWebhookSubscription`."""
     return await administering.send_test(call.tenancy, call.member, given["id"])

@@ -23,6 +23,7 @@ _READING: Final = ("GET", "HEAD")
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1b1f24; }
 h1, h2, h3 { line-height: 1.2; } h2 { margin-top: 2.5rem; } h3 { margin-top: 2rem; }
+h3 code { font-size: 1rem; }
 code, pre { font: 14px/1.5 ui-monospace, monospace; background: #f2f4f6; border-radius: 4px; }
 code { padding: .1rem .3rem; } pre { padding: .8rem 1rem; overflow-x: auto; }
 table { border-collapse: collapse; } td, th { border-bottom: 1px solid #d5dae0; padding: .3rem .8rem .3rem 0;
@@ -51,6 +52,7 @@ _LIMITS: Final = (
     "Each key has a bucket of 120 requests that fills by one a second, and passes at most 120 times in any 30 "
     "seconds. Answers to it have `X-RateLimit-Limit` and `X-RateLimit-Reset`; a 429 has `Retry-After` in seconds."
 )
+_REFERENCE: Final = f'<p><a href="{PAGE_PATH}">Reference of the API</a></p>'
 _TICKS: Final = re.compile(r"`([^`]+)`")
 
 
@@ -95,17 +97,14 @@ def _page(title: str, content: str) -> bytes:
 
 
 def _missing_page() -> bytes:
-    return _page(
-        "Not found", f'<p>There is no such page. The API is described <a href="{PAGE_PATH}">here</a>.</p>'
-    )
+    return _page("Not found", f"<p>There is no such page.</p>\n{_REFERENCE}")
 
 
 def _problem_page(problem: Problem) -> bytes:
     return _page(
         problem.title,
         f"<p>Status {problem.status}, <code>{problem.slug}</code>.</p>\n"
-        f"<p>What it means: {_prose(problem.means)}.</p>\n<p>What to do: {_prose(problem.advice)}.</p>\n"
-        f'<p>The API is described <a href="{PAGE_PATH}">here</a>.</p>',
+        f"<p>What it means: {_prose(problem.means)}.</p>\n<p>What to do: {_prose(problem.advice)}.</p>\n{_REFERENCE}",
     )
 
 
@@ -138,7 +137,7 @@ def _endpoint(path: str, operation: dict[str, Any]) -> str:
         (f"<code>{one['name']}</code>", escape(one["in"]), _prose(one["description"]))
         for one in operation["parameters"]
     ]
-    table = _table(("Parameter", "In", ""), rows) if rows else ""
+    table = _table(("Parameter", "In", "Means"), rows) if rows else ""
     return f"<h3><code>GET {BASE}{escape(path)}</code></h3><p>{_prose(operation['description'])}</p>{table}"
 
 

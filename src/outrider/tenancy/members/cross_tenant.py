@@ -34,8 +34,17 @@ returning subject, taken, began_at + $2::interval as ends_at
 """
 # One that succeeded counts for nobody.
 GIVE_BACK_ATTEMPTS = """
-update password_attempts a set taken = case when a.subject = $2 then 0 else greatest(a.taken - 1, 0) end
-where a.subject = any ($1::bytea[])
+update password_attempts a set taken = greatest(a.taken - 1, 0)
+from (select p.subject from password_attempts p where p.subject = any ($1::bytea[]) order by p.subject for update) held
+where a.subject = held.subject
+"""
+# Asked of every attempt before it is counted: the address is what tells the tenant.
+IS_NETWORK_KNOWN = """
+select exists (
+  select from members m
+  join member_networks n on n.organisation_id = m.organisation_id and n.member_id = m.id
+  where m.email = $1 and m.status = 'active' and n.network = any ($2::bytea[])
+    and n.last_signed_in_at > now() - $3::interval)
 """
 LOCK_SIGNING_KEYS = "select pg_advisory_xact_lock(7305005)"
 SELECT_SIGNING_KEY = "select id, sealed_key, created_at from signing_keys where id = $1"
@@ -57,6 +66,9 @@ DELETE_EXPIRED = {
     "invitations": """
         delete from invitations where ctid in (
           select ctid from invitations where expires_at < now() - interval '30 days' limit 5000)""",
+    "networks": """
+        delete from member_networks where ctid in (
+          select ctid from member_networks where last_signed_in_at < now() - interval '90 days' limit 5000)""",
     "signing keys": "delete from signing_keys where created_at < now() - interval '60 days'",
 }
 
@@ -131,9 +143,14 @@ async def take_attempts(pool: Pool, subjects: Sequence[bytes], window: timedelta
     return [AttemptRow(**row) for row in await pool.fetch(TAKE_ATTEMPTS, subjects, window)]
 
 
-async def give_back_attempts(pool: Pool, subjects: Sequence[bytes], cleared: bytes) -> None:
-    """Count an attempt that succeeded back, and begin anew with one of its subjects."""
-    await pool.execute(GIVE_BACK_ATTEMPTS, subjects, cleared)
+async def give_back_attempts(pool: Pool, subjects: Sequence[bytes]) -> None:
+    """Count an attempt that succeeded back."""
+    await pool.execute(GIVE_BACK_ATTEMPTS, subjects)
+
+
+async def is_network_known(pool: Pool, email: str, networks: Sequence[bytes], lasts: timedelta) -> bool:
+    """Whether the active member of an address signed in from one of the networks, not longer ago than that."""
+    return await pool.fetchval(IS_NETWORK_KNOWN, email, networks, lasts)
 
 
 async def select_signing_key(pool: Pool, key_id: UUID) -> SigningKeyRow | None:

@@ -22,6 +22,7 @@ from outrider.tenancy.members.acting import ActingMember, Signature
 from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.emails import checked_email
 from outrider.tenancy.members.managing import email_taken
+from outrider.tenancy.members.networks import network_digests, remember_network
 from outrider.tenancy.members.roles import Permission, Role
 from outrider.tenancy.members.signing_in import begin_session, session_of
 from outrider.tenancy.members.values import Session, member_of
@@ -107,8 +108,10 @@ async def revoke_invitation(context: TenancyContext, member: ActingMember, invit
         )
 
 
-async def accept_invitation(context: AccessContext, *, token: str, name: str, password: str) -> Session:
-    """Become the member that an invitation speaks of, and sign in."""
+async def accept_invitation(
+    context: AccessContext, *, token: str, name: str, password: str, address: str
+) -> Session:
+    """Become the member that an invitation speaks of, and sign in; `address` is where the request came from."""
     name, password = checked_name(name), checked_password(password)
     tenancy = context.tenancy
     with faults_as_unavailable():
@@ -135,6 +138,8 @@ async def accept_invitation(context: AccessContext, *, token: str, name: str, pa
             )
             await queries.end_invitation(connection, organisation_id, invitation_id)
             refresh_token = await begin_session(context, connection, organisation_id, member_id)
+            network, *_ = network_digests(tenancy, email=invitation.email, address=address)
+            await remember_network(connection, organisation_id, member_id, network)
             row = await queries.select_member(connection, organisation_id, member_id)
             payload = {
                 "member_id": member_id,

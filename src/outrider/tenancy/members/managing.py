@@ -21,6 +21,7 @@ from outrider.tenancy.members.acting import ActingMember
 from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.emails import checked_email
 from outrider.tenancy.members.errors import LastOwner
+from outrider.tenancy.members.networks import forget_networks
 from outrider.tenancy.members.roles import Permission, Role
 from outrider.tenancy.members.values import Member, member_of, missing_member
 from outrider.tenancy.naming import checked_name
@@ -129,6 +130,7 @@ async def remove_member(
         after = await _store(
             connection, organisation_id, row, name=row.name, role=Role(row.role), status="removed"
         )
+        await forget_networks(connection, organisation_id, member_id)
         payload = {"member_id": member_id, "email": row.email, "role": row.role}
         await append_audit(context, connection, organisation_id, "system.member.removed", payload, by=by)
     return member_of(after)
@@ -137,12 +139,13 @@ async def remove_member(
 async def reset_password(
     context: AccessContext, organisation_id: UUID, member_id: UUID, password: str
 ) -> None:
-    """Give a member another password and end its sessions; the operator's way."""
+    """Give a member another password, end its sessions and know none of its networks; the operator's way."""
     password_hash = await context.passwords.hash(checked_password(password))
     async with settings_transaction(context.tenancy, organisation_id) as connection:
         row = await _locked(connection, organisation_id, member_id, None)
         await queries.update_password(connection, organisation_id, member_id, password_hash)
         await queries.end_sessions(connection, organisation_id, member_id)
+        await forget_networks(connection, organisation_id, member_id)
         await tell_change(connection, Changed.MEMBER, member_id)
         payload = {"member_id": member_id, "email": row.email}
         await append_audit(

@@ -23,6 +23,15 @@ update members set name = $3, role = $4, status = $5 where organisation_id = $1 
 """
 UPDATE_HASH = "update members set password_hash = $3 where organisation_id = $1 and id = $2"
 MARK_SIGNED_IN = "update members set last_signed_in_at = now() where organisation_id = $1 and id = $2"
+UPSERT_NETWORK = """
+insert into member_networks (organisation_id, member_id, network) values ($1, $2, $3)
+on conflict (organisation_id, member_id, network) do update set last_signed_in_at = excluded.last_signed_in_at
+"""
+DELETE_NETWORKS = """
+delete from member_networks n where n.organisation_id = $1 and n.member_id = $2 and n.network in (
+  select o.network from member_networks o where o.organisation_id = $1 and o.member_id = $2
+  order by o.last_signed_in_at desc, o.network offset $3)
+"""
 # Whoever may change the number of owners goes one after the other.
 LOCK_ORGANISATION = "select id from organisations where id = $1 for update"
 COUNT_OTHER_OWNERS = """
@@ -154,6 +163,19 @@ async def update_password(
 
 async def mark_signed_in(connection: Connection, organisation_id: UUID, member_id: UUID) -> None:
     await connection.execute(MARK_SIGNED_IN, organisation_id, member_id)
+
+
+async def upsert_network(
+    connection: Connection, organisation_id: UUID, member_id: UUID, network: bytes
+) -> None:
+    await connection.execute(UPSERT_NETWORK, organisation_id, member_id, network)
+
+
+async def delete_networks(
+    connection: Connection, organisation_id: UUID, member_id: UUID, *, but_newest: int
+) -> None:
+    """Delete the networks of a member, but so many."""
+    await connection.execute(DELETE_NETWORKS, organisation_id, member_id, but_newest)
 
 
 async def lock_organisation(connection: Connection, organisation_id: UUID) -> bool:

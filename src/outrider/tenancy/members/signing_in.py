@@ -19,6 +19,7 @@ from outrider.tenancy.members.acting import ActingMember, Signature
 from outrider.tenancy.members.attempts import succeed, take_attempt
 from outrider.tenancy.members.context import AccessContext
 from outrider.tenancy.members.emails import checked_email
+from outrider.tenancy.members.networks import forget_networks, remember_network
 from outrider.tenancy.members.values import Member, Session, member_of, missing_member
 
 SESSION_LASTS: Final = timedelta(days=30)
@@ -44,10 +45,13 @@ async def sign_in(context: AccessContext, *, email: str, password: str, address:
     attempt = await take_attempt(context.tenancy, email=email, address=address)
     with faults_as_unavailable():
         known = await cross_tenant.select_by_email(context.tenancy.database.system, email)
-    verified = await context.passwords.verify(password, known.password_hash if known else None)
+    passwords, is_expected = context.passwords, attempt.is_known
+    verified = await passwords.verify(
+        password, known.password_hash if known else None, is_expected=is_expected
+    )
     if known is None or not verified.is_right or known.status != ACTIVE:
         raise _wrong()
-    renewed = await context.passwords.hash(password) if verified.is_outdated else None
+    renewed = await passwords.hash(password, is_expected=is_expected) if verified.is_outdated else None
     organisation_id = known.organisation_id
     async with settings_transaction(context.tenancy, organisation_id) as connection:
         row = await queries.lock_member(connection, organisation_id, known.id)
@@ -56,6 +60,7 @@ async def sign_in(context: AccessContext, *, email: str, password: str, address:
         if renewed is not None:
             await queries.update_password(connection, organisation_id, row.id, renewed)
         token = await begin_session(context, connection, organisation_id, row.id)
+        await remember_network(connection, organisation_id, row.id, attempt.network)
         payload = {"member_id": row.id, "session_id": token.session_id}
         await append_audit(
             context.tenancy,
@@ -117,19 +122,22 @@ async def sign_out(context: AccessContext, member: ActingMember) -> None:
 async def change_password(
     context: AccessContext, member: ActingMember, *, current: str, new: str, address: str
 ) -> Member:
-    """Change one's own password, and end all other sessions of one's own."""
+    """Change one's own password, end all other sessions of one's own, and know no other network."""
     checked_password(new, "newPassword")
     row = await _stored(context, member)
     attempt = await take_attempt(context.tenancy, email=row.email, address=address)
-    if not (await context.passwords.verify(current, row.password_hash)).is_right:
+    passwords, is_expected = context.passwords, attempt.is_known
+    if not (await passwords.verify(current, row.password_hash, is_expected=is_expected)).is_right:
         raise Unauthorized("The current password is wrong.")
-    password_hash = await context.passwords.hash(new)
+    password_hash = await passwords.hash(new, is_expected=is_expected)
     async with settings_transaction(context.tenancy, member.organisation_id) as connection:
         locked = await queries.lock_member(connection, member.organisation_id, member.id)
         if locked is None or (locked.status, locked.password_hash) != (ACTIVE, row.password_hash):
             raise Unauthorized("The password was changed meanwhile.")
         await queries.update_password(connection, member.organisation_id, member.id, password_hash)
         await queries.end_sessions(connection, member.organisation_id, member.id, but=member.session_id)
+        await forget_networks(connection, member.organisation_id, member.id)
+        await remember_network(connection, member.organisation_id, member.id, attempt.network)
         await tell_change(connection, Changed.MEMBER, member.id)
         await append_audit(
             context.tenancy,
