@@ -1,20 +1,14 @@
 """What imports leave behind goes when they have ended long ago, and the API says that it is gone."""
 
-import asyncio
 import io
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from outrider.core.metrics import Metrics
 from outrider.files.storage import ContentStorage
-from outrider.files.storing import store_file
-from outrider.files.sweeping import sweep as sweep_contents
-from outrider.files.values import StoredFile
-from outrider.messaging.sending import SendRequest, send_message
 from outrider.outreach.importing.records import FileFormat
-from outrider.outreach.importing.sweeping import Swept, sweep
+from outrider.outreach.importing.sweeping import sweep
 from outrider.outreach.imports import ImportOptions, begin_command
 from outrider.runtime.maintaining import Maintenance
 from outrider.runtime.parts import Runtime
@@ -22,7 +16,6 @@ from tests.administrators import Administrator
 from tests.clients import Server
 from tests.outreach.people import imported
 from tests.outreach.test_importing import START, ended
-from tests.running import connect_sandbox
 from tests.tenants import Tenant, new_tenant
 
 TEXT = "email\nada@x.example\nnobody\nnor I\n"
@@ -64,17 +57,17 @@ async def test_what_was_left_out_goes_a_month_after_the_end(runtime: Runtime) ->
         begun.id,
     )
 
-    assert await sweep(runtime.database.system) == Swept(errors=2, files=0)
+    assert await sweep(runtime.database.system) == 2
 
     assert [await errors_of(runtime, tenant) for tenant in (old, newer, unfinished)] == [0, 2, 1]
-    assert await sweep(runtime.database.system) == Swept(errors=0, files=0)
+    assert await sweep(runtime.database.system) == 0
 
 
 async def test_more_than_goes_in_one_step_is_swept(runtime: Runtime, tenant: Tenant) -> None:
     await imported(runtime.tenancy, tenant, "email\n" + "nobody\n" * 5_001)
     await age(runtime, tenant, days=31)
 
-    assert await sweep(runtime.database.system) == Swept(errors=5_001, files=0)
+    assert await sweep(runtime.database.system) == 5_001
 
 
 async def test_the_chores_of_a_server_sweep_behind_imports(
@@ -125,113 +118,5 @@ async def test_an_import_that_goes_on_has_no_time_at_which_its_errors_go(
     assert found["contactImport"] == {"failed": 0, "finishedAt": None, "errorsUntil": None, "errors": []}
 
 
-async def test_a_file_goes_with_its_import_unless_something_else_has_it(
-    server: Server, owner: Administrator
-) -> None:
-    runtime, tenant = server.runtime, owner.tenant
-    unused, attached, imported_again = [await stored(server, owner, number) for number in range(3)]
-    for file in (unused, attached, imported_again):
-        await started_and_ended(owner, file)
-    await age(runtime, tenant, days=31)
-    await started_and_ended(owner, imported_again)
-    connection = await connect_sandbox(runtime, tenant)
-    await send_message(
-        runtime.sending,
-        tenant.actor,
-        SendRequest(connection_id=connection.id, recipient="ada", text="People", file_ids=[attached.id]),
-    )
-
-    assert await sweep(runtime.database.system) == Swept(errors=0, files=1)
-
-    assert await files_of(runtime, tenant) == {attached.id, imported_again.id}
-    assert unused.sha256 is not None
-    await sweep_contents(runtime.database.system, runtime.files.storage, unused.sha256.hex()[0], seconds=0)
-    assert not runtime.files.storage.path_of(unused.sha256).exists()
-    # the later import ends its time too
-    await age(runtime, tenant, days=31)
-    await sweep(runtime.database.system)
-    assert await files_of(runtime, tenant) == {attached.id}
-
-
-async def test_a_file_stays_while_an_import_of_it_waits(server: Server, owner: Administrator) -> None:
-    runtime, tenant = server.runtime, owner.tenant
-    file = await stored(server, owner, 9)
-    await started_and_ended(owner, file)
-    again = await started_and_ended(owner, file)
-    await age(runtime, tenant, days=90)
-    await runtime.database.system.execute(
-        "update contact_imports set finished_at = null, status = 'waiting' where id = $1", again
-    )
-
-    assert await sweep(runtime.database.system) == Swept(errors=0, files=0)
-
-    assert await files_of(runtime, tenant) == {file.id}
-
-
-async def test_an_append_that_has_looked_for_a_file_is_waited_for(
-    server: Server, owner: Administrator
-) -> None:
-    """What it attaches is in use, although nobody sees that yet."""
-    runtime, tenant = server.runtime, owner.tenant
-    file = await stored(server, owner, 5)
-    await started_and_ended(owner, file)
-    await age(runtime, tenant, days=31)
-
-    async with runtime.database.system.acquire() as connection, connection.transaction():
-        await connection.fetch("select from files where id = $1", file.id)
-        await connection.execute(
-            """insert into edges (application_id, event_id, id, edge_type, target_type, target_id)
-            values ($1, uuidv7(), uuidv7(), 'attachment', 'file', $2)""",
-            tenant.application_id,
-            file.id,
-        )
-        sweeping = asyncio.create_task(sweep(runtime.database.system))
-        await lock_is_waited_for(runtime)
-
-    assert await sweeping == Swept(errors=0, files=0)
-    assert await files_of(runtime, tenant) == {file.id}
-
-
-async def test_files_that_are_read_for_long_are_left_to_the_next_round(
-    server: Server, owner: Administrator
-) -> None:
-    runtime, tenant = server.runtime, owner.tenant
-    file = await stored(server, owner, 6)
-    await started_and_ended(owner, file)
-    await age(runtime, tenant, days=31)
-
-    async with runtime.database.system.acquire() as backup, backup.transaction():
-        await backup.fetch("select from files where id = $1", file.id)
-        assert await sweep(runtime.database.system) == Swept(errors=0, files=0)
-
-    assert await sweep(runtime.database.system) == Swept(errors=0, files=1)
-
-
-async def lock_is_waited_for(runtime: Runtime) -> None:
-    async with asyncio.timeout(2):
-        while not await runtime.database.system.fetchval(
-            "select exists (select from pg_locks where relation = 'files'::regclass and not granted)"
-        ):
-            await asyncio.sleep(0.01)
-
-
 def days_between(first: str, second: str) -> float:
     return (datetime.fromisoformat(second) - datetime.fromisoformat(first)) / timedelta(days=1)
-
-
-async def stored(server: Server, owner: Administrator, number: int) -> StoredFile:
-    content = f"email\np{number}@x.example\n".encode()
-    return await store_file(server.runtime.files, owner.tenant.actor, content, filename="people.csv")
-
-
-async def started_and_ended(owner: Administrator, file: StoredFile) -> str:
-    application_id = str(owner.tenant.application_id)
-    started = await owner.data(START, format="CSV", application=application_id, file=str(file.id))
-    import_id: str = started["importContacts"]["id"]
-    await ended(owner, import_id)
-    return import_id
-
-
-async def files_of(runtime: Runtime, tenant: Tenant) -> set[UUID]:
-    select = "select id from files where application_id = $1"
-    return {row["id"] for row in await runtime.database.system.fetch(select, tenant.application_id)}

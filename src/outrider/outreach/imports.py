@@ -76,9 +76,8 @@ async def start_import(
     """Begin an import that a worker carries out: of a text, or of a stored file."""
     require(by)
     job = _job(organisation_id, options)
-    content, file, sha256, size = None, None, None, 0
+    content, sha256, size = None, None, 0
     if isinstance(source, StoredSource):
-        file = source
         sha256, size = await _stored(context, by, source)
         with await opened_content(context.storage, sha256) as stream:
             open_batches(stream, job, Progress())
@@ -90,7 +89,7 @@ async def start_import(
                 f"content has at most {MOST_CONTENT:,} bytes: store a file for more.", path="content"
             )
         open_batches(io.BytesIO(content), job, Progress())
-    record = _record(context.tenancy, job, by, size=size, content=content, file=file, sha256=sha256)
+    record = _record(context.tenancy, job, by, size=size, content=content, sha256=sha256)
     return await _insert(context.tenancy, record, organisation_id, by)
 
 
@@ -229,7 +228,6 @@ def _record(
     *,
     size: int,
     content: bytes | None = None,
-    file: StoredSource | None = None,
     sha256: bytes | None = None,
     key: bytes | None = None,
 ) -> ImportRecord:
@@ -243,8 +241,6 @@ def _record(
         on_duplicate=job.on_duplicate,
         is_dry_run=job.is_dry_run,
         content=content,
-        file_application_id=None if file is None else file.application_id,
-        file_id=None if file is None else file.file_id,
         stored_sha256=sha256,
         size=size,
         command_key=key,

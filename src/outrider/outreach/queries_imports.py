@@ -26,9 +26,9 @@ SELECT_IMPORTS_BELOW = f"{_SELECT} and i.id < $3 order by i.id desc limit $2"
 FIND_COMMAND = f"{_SELECT} and i.command_key = $2 and i.status = 'running'"
 INSERT_IMPORT = """
 insert into contact_imports (organisation_id, id, member_id, list_id, format, mapping, on_duplicate, is_dry_run,
-  content, file_application_id, file_id, stored_sha256, size, command_key, status, due_at, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-  case when $15 = 'waiting' then clock_timestamp() end, $16, $16)
+  content, stored_sha256, size, command_key, status, due_at, created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10, $11, $12, $13,
+  case when $13 = 'waiting' then clock_timestamp() end, $14, $14)
 """
 # A process that was overtaken, or whose import was cancelled, changes nothing.
 ADVANCE = """
@@ -75,8 +75,6 @@ class ImportRecord:
     on_duplicate: OnDuplicate
     is_dry_run: bool
     content: bytes | None
-    file_application_id: UUID | None
-    file_id: UUID | None
     stored_sha256: bytes | None
     size: int
     command_key: bytes | None
@@ -97,8 +95,6 @@ async def insert_import(connection: Connection, organisation_id: UUID, row: Impo
         row.on_duplicate.value,
         row.is_dry_run,
         row.content,
-        row.file_application_id,
-        row.file_id,
         row.stored_sha256,
         row.size,
         row.command_key,

@@ -73,8 +73,8 @@ class Maintenance:
         if misplaced:
             log.error("partitions.misplaced", outcome="failed", rows=misplaced)
         swept = await imports.sweep(self.pool)
-        if swept.errors or swept.files:
-            log.info("imports.swept", outcome="ok", errors=swept.errors, files=swept.files)
+        if swept:
+            log.info("imports.swept", outcome="ok", errors=swept)
 
     async def _sweep_files(self) -> None:
         """A sixteenth each hour: a folder of a million files takes its time."""

@@ -27,14 +27,6 @@ delete from contact_import_errors where ctid in (
   join contact_import_errors e on e.organisation_id = i.organisation_id and e.import_id = i.id
   where i.finished_at < $1 and not i.is_swept limit 5000)
 """
-# A file that was imported again stays as long as the later import needs it.
-SELECT_FILES = """
-select distinct i.file_application_id, i.file_id from contact_imports i
-where i.finished_at < $1 and not i.is_swept and i.file_id is not null
-  and not exists (
-    select from contact_imports o where o.file_application_id = i.file_application_id and o.file_id = i.file_id
-      and (o.finished_at is null or o.finished_at >= $1))
-"""
 MARK_SWEPT = """
 update contact_imports set is_swept = true where finished_at < $1 and not is_swept
 """
@@ -74,12 +66,6 @@ async def delete_errors(pool: Pool, before: datetime) -> int:
             return total
 
 
-async def select_old_files(pool: Pool, before: datetime) -> list[tuple[UUID, UUID]]:
-    """Application and id of the files of imports that ended before, and that no later one needs."""
-    rows = await pool.fetch(SELECT_FILES, before)
-    return [(row["file_application_id"], row["file_id"]) for row in rows]
-
-
 async def mark_swept(pool: Pool, before: datetime) -> None:
-    """Remember that nothing is left of imports that ended before."""
+    """Remember that nothing is left to delete of imports that ended before."""
     await pool.execute(MARK_SWEPT, before)

@@ -11,7 +11,7 @@ from outrider.outreach.importing.planning import OnDuplicate
 from outrider.outreach.importing.records import FileFormat
 
 KEPT_DAYS: Final = 30
-"""How long after its end the rows that an import left out are told, and its file is kept."""
+"""How long after its end the rows that an import left out are told."""
 
 
 class ImportStatus(StrEnum):

@@ -42,11 +42,6 @@ end $$;
 
 drop index contacts_search;
 
--- Which file of which application an import is read from.
-alter table contact_imports add column file_application_id uuid, add column file_id uuid,
-  add foreign key (organisation_id, file_application_id) references applications;
-create index contact_imports_file on contact_imports (file_application_id, file_id) where file_id is not null;
-
--- What an import left out, and its file, go some time after its end; then it is swept.
+-- What an import left out goes some time after its end; then it is swept.
 alter table contact_imports add column is_swept boolean not null default false;
 create index contact_imports_unswept on contact_imports (finished_at) where finished_at is not null and not is_swept;
