@@ -10,7 +10,7 @@ import pytest
 from outrider.core.database.pools import Pool
 from outrider.messaging.cross_tenant import select_suppressed
 from outrider.messaging.queries_suppressions import Suppression
-from outrider.messaging.suppressed import Addressee, Suppressed
+from outrider.messaging.suppression_lookup import Addressee, SuppressionLookup
 from outrider.platforms.base import Channel
 from outrider.platforms.failure_codes import FailureCode
 from outrider.platforms.receipts import InboundReceipt, ReceiptState
@@ -249,7 +249,7 @@ async def test_all_recipients_of_a_batch_are_looked_up_together(
         asked.append(len(recipients))
         return await select_suppressed(pool, recipients)
 
-    monkeypatch.setattr("outrider.messaging.suppressed.select_suppressed", counted)
+    monkeypatch.setattr("outrider.messaging.suppression_lookup.select_suppressed", counted)
     inputs = [
         {"platformConnectionId": connection, "toExternalId": f"MAIL{number}@ferry.example", "message": "Hi"}
         for number in range(100)
@@ -275,8 +275,8 @@ async def test_who_asks_at_the_same_time_is_answered_by_few_statements(
         await asyncio.sleep(0.05)
         return await select_suppressed(pool, recipients)
 
-    monkeypatch.setattr("outrider.messaging.suppressed.select_suppressed", counted)
-    suppressed = Suppressed(pool)
+    monkeypatch.setattr("outrider.messaging.suppression_lookup.select_suppressed", counted)
+    suppressed = SuppressionLookup(pool)
     whom = [Addressee(application_id, Channel.EMAIL, "ada@ferry.example", None)]
     whom += [Addressee(uuid4(), Channel.EMAIL, "ada@ferry.example", None) for _ in range(40)]
     whom.append(Addressee(application_id, Channel.TELEGRAM, "ada@ferry.example", None))

@@ -10,7 +10,7 @@ from outrider.messaging import queries
 from outrider.messaging.contents import CheckedContent
 from outrider.messaging.errors import NotResendable
 from outrider.messaging.sending import SANDBOX, Prepared, SendingContext, build_item, carry_out
-from outrider.messaging.suppressed import Addressee
+from outrider.messaging.suppression_lookup import Addressee
 from outrider.messaging.values import OutboundCargo, SendRequest, SendResult
 from outrider.platforms.base import JsonObject
 from outrider.tenancy.actors import Actor, Environment, Scope
@@ -43,7 +43,7 @@ async def resend_message(
         )
     prepared = _prepared(context, actor, entry, event_id, sent, wait=wait)
     if not prepared.request.is_sandbox:
-        await context.suppressed.refuse(
+        await context.suppression_lookup.refuse(
             Addressee(entry.application_id, entry.channel, sent.recipient, prepared.item.once_key)
         )
     return await carry_out(context, actor, prepared)

@@ -38,7 +38,7 @@ from outrider.messaging.conversations import conversation_key
 from outrider.messaging.cross_tenant import select_attempted
 from outrider.messaging.errors import NotCancellable
 from outrider.messaging.recording import Recording, cancelled
-from outrider.messaging.suppressed import Addressee, Suppressed
+from outrider.messaging.suppression_lookup import Addressee, SuppressionLookup
 from outrider.messaging.values import OUTBOUND, OutboundCargo, SendRequest, SendResult
 from outrider.messaging.waiting import Waiters
 from outrider.platforms.base import Adapter, JsonObject
@@ -66,7 +66,7 @@ class SendingContext:
     waiters: Waiters
     pool: Pool
     recording: Recording
-    suppressed: Suppressed
+    suppression_lookup: SuppressionLookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Prepared:
 
     item: Append
     request: SendRequest
-    recipient: Addressee | None = None
+    addressee: Addressee | None = None
     """Who must not be on the list of those to whom nothing is sent; None if that does not matter."""
 
     @property
@@ -88,8 +88,8 @@ async def send_message(context: SendingContext, actor: Actor, request: SendReque
     """Accept one message; raises an `AppError` if it is refused, and then nothing was written."""
     actor.require(Scope.EVENTS_WRITE)
     prepared = await _prepare(context, actor, request)
-    if prepared.recipient is not None:
-        await context.suppressed.refuse(prepared.recipient)
+    if prepared.addressee is not None:
+        await context.suppression_lookup.refuse(prepared.addressee)
     return await carry_out(context, actor, prepared)
 
 
@@ -170,8 +170,8 @@ async def _prepare_or_refuse(
 async def _without_suppressed(
     context: SendingContext, prepared: "Sequence[Prepared | AppError]"
 ) -> "list[Prepared | AppError]":
-    recipients = [one.recipient if isinstance(one, Prepared) else None for one in prepared]
-    refusals = await context.suppressed.refusals(recipients)
+    addressees = [one.addressee if isinstance(one, Prepared) else None for one in prepared]
+    refusals = await context.suppression_lookup.refusals(addressees)
     return [refusal or one for refusal, one in zip(refusals, prepared, strict=True)]
 
 

@@ -20,7 +20,7 @@ from outrider.events.appending import Appender
 from outrider.events.bodies import fragment
 from outrider.events.values import Append, NewEvent
 from outrider.messaging import queries_suppressions as queries
-from outrider.messaging.suppressed import SUPPRESSED_CHANNELS
+from outrider.messaging.suppression_lookup import SUPPRESSED_CHANNELS
 from outrider.platforms.base import Channel
 from outrider.platforms.registry import Registry
 from outrider.tenancy.actors import Actor, Scope

@@ -108,7 +108,7 @@ class Runtime:
         await self.key_uses.close()
         await self.appender.close()
         await self.logging.batcher.close()
-        await self.sending.suppressed.close()
+        await self.sending.suppression_lookup.close()
         await self.listener.close()
         self.templates.close()
         await self.registry.close()

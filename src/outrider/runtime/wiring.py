@@ -30,7 +30,7 @@ from outrider.messaging.recording import Recording
 from outrider.messaging.sending import SendingContext
 from outrider.messaging.submissions.finding import FindingContext
 from outrider.messaging.submissions.submitting import SubmittingContext
-from outrider.messaging.suppressed import Suppressed
+from outrider.messaging.suppression_lookup import SuppressionLookup
 from outrider.messaging.suppressions import SuppressionContext
 from outrider.messaging.waiting import Waiters
 from outrider.outreach.dossiers.researcher import Researcher
@@ -96,7 +96,7 @@ async def open_runtime(
         log.waiters,
         database.system,
         recording,
-        Suppressed(database.system),
+        SuppressionLookup(database.system),
     )
     templates = TemplatesContext(tenancy, known.templates)
     rendering = partial(render, templates)

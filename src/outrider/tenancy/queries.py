@@ -234,9 +234,7 @@ async def archive_application(
     connection: Connection, organisation_id: UUID, application_id: UUID
 ) -> AffectedRows:
     await connection.execute(ARCHIVE_APPLICATION, organisation_id, application_id)
-    keys = await connection.fetch(SELECT_KEYS_IN_USE, organisation_id, application_id)
-    connections = await connection.fetch(STOP_CONNECTIONS, organisation_id, application_id)
-    return AffectedRows([row["id"] for row in keys], [row["id"] for row in connections])
+    return await _affected(connection, organisation_id, application_id, STOP_CONNECTIONS)
 
 
 async def lock_archived(
@@ -251,8 +249,14 @@ async def restore_application(
     connection: Connection, organisation_id: UUID, application_id: UUID, slug: str
 ) -> AffectedRows:
     await connection.execute(RESTORE_APPLICATION, organisation_id, application_id, slug)
+    return await _affected(connection, organisation_id, application_id, RESUME_CONNECTIONS)
+
+
+async def _affected(
+    connection: Connection, organisation_id: UUID, application_id: UUID, change_connections: str
+) -> AffectedRows:
     keys = await connection.fetch(SELECT_KEYS_IN_USE, organisation_id, application_id)
-    connections = await connection.fetch(RESUME_CONNECTIONS, organisation_id, application_id)
+    connections = await connection.fetch(change_connections, organisation_id, application_id)
     return AffectedRows([row["id"] for row in keys], [row["id"] for row in connections])
 
 

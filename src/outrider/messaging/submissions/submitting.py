@@ -23,7 +23,7 @@ from outrider.messaging.submissions.attachments import stored_attachments
 from outrider.messaging.submissions.bodies import checked_bodies
 from outrider.messaging.submissions.finding import FindingContext, find_submitted
 from outrider.messaging.submissions.values import ConfigIssue, SubmitRequest, Submitted
-from outrider.messaging.suppressed import Addressee
+from outrider.messaging.suppression_lookup import Addressee
 from outrider.messaging.values import SendResult
 from outrider.platforms.base import Adapter
 from outrider.templates.errors import RenderError
@@ -204,7 +204,7 @@ async def _refuse_suppressed(
     """Before anything is rendered or stored; a test reaches nobody, whoever is on the list."""
     if request.is_test or request.ignores_suppression:
         return
-    await context.sending.suppressed.refuse(
+    await context.sending.suppression_lookup.refuse(
         Addressee(actor.application_id, request.channel, recipient, request.once_key)
     )
 

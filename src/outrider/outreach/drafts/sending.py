@@ -22,7 +22,7 @@ from outrider.messaging.sending import build_item
 from outrider.messaging.submissions.bodies import Bodies, checked_bodies
 from outrider.messaging.submissions.building import rendered_payload
 from outrider.messaging.submissions.values import RENDERED
-from outrider.messaging.suppressed import Addressee
+from outrider.messaging.suppression_lookup import Addressee
 from outrider.messaging.values import SendRequest
 from outrider.outreach.drafts import cross_tenant, queries
 from outrider.outreach.drafts.composing import compose
@@ -163,7 +163,9 @@ async def _item(context: DraftsContext, ready: ReadyDraft) -> Append:
         raise Unsendable(FailureCode.RECIPIENT_NOT_FOUND.value, message)
     once_key = OnceKey(SCOPE, str(draft.id), None, _KEY_HOURS)
     if not draft.ignores_suppression:
-        await sending.suppressed.refuse(Addressee(draft.application_id, Channel.EMAIL, address, once_key))
+        await sending.suppression_lookup.refuse(
+            Addressee(draft.application_id, Channel.EMAIL, address, once_key)
+        )
     item = build_item(
         sending,
         route.entry,

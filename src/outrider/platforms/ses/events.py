@@ -25,7 +25,7 @@ _SIMPLE: Final = {
 }
 _SUB_TYPES: Final = {
     "NoEmail": FailureCode.RECIPIENT_NOT_FOUND,
-    "Suppressed": FailureCode.RECIPIENT_BLOCKED,
+    "SuppressionLookup": FailureCode.RECIPIENT_BLOCKED,
     "OnAccountSuppressionList": FailureCode.RECIPIENT_BLOCKED,
     "MailboxFull": FailureCode.RECIPIENT_BLOCKED,
     "MessageTooLarge": FailureCode.CONTENT_REJECTED,

@@ -175,10 +175,9 @@ async def _begun(
 ) -> _Cursor:
     """Before the mail that came since the connection was made; of an old connection, in the last minutes."""
     now = datetime.now(UTC)
-    made_at = time_of(connection.connection_id)
+    made_at, earliest = time_of(connection.connection_id), now - _LOOKED_BACK
     # an id whose time is still to come was made while the clock was ahead: when, it does not tell
-    known_at = made_at if made_at <= now else now - _LOOKED_BACK
-    since = max(known_at, now - _LOOKED_BACK) - _CLOCKS_APART
+    since = (earliest if made_at > now else max(made_at, earliest)) - _CLOCKS_APART
     recent = (await session.search(b"SINCE " + _day(since)))[-_WINDOW:]
     arrivals = await session.arrivals(recent) if recent else {}
     new = [uid for uid, at in arrivals.items() if at >= since]

@@ -5,6 +5,7 @@ a valid access token, 429 when there were too many requests or passwords, 400 fo
 schema. Wrong credentials to sign in with are an error of a request that is answered: 200.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from outrider.surfaces import graphql_answers as answers
 from outrider.surfaces import graphql_errors as errors
 from outrider.surfaces.admin_graphql.calling import Administration, Call
 from outrider.surfaces.admin_graphql.executing import Document
+from outrider.surfaces.admin_graphql.schema import admin_schema
 from outrider.surfaces.developer_access import bearer_token
 from outrider.surfaces.graphql_answers import OWN_STATUS, Answer, is_json
 from outrider.surfaces.graphql_errors import FieldRefused, RequestRefused
@@ -70,6 +72,7 @@ class AdminGraphql:
         self._access = access
         self._administration = administration
         self._metrics = metrics
+        self._loading: asyncio.Future[object] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -145,11 +148,19 @@ class AdminGraphql:
             exchange.limits = refused.headers()
             raise
 
+    async def _load(self) -> None:
+        """Build the schema with the first request, beside the event loop: it takes a tenth of a second."""
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().run_in_executor(None, admin_schema)
+        # a caller that hangs up takes nothing from the others
+        await asyncio.shield(self._loading)
+
     async def _carry_out(self, exchange: _Exchange, body: bytes) -> Answer:
         try:
             request = parse_request(body)
         except AppError as problem:
             return answers.failed(problem, errors.STATUS[problem.kind])
+        await self._load()
         document = Document(request.query, request.operation_name)
         exchange.operation = document.name
         if exchange.caller is None and not document.is_public:

@@ -1,9 +1,12 @@
 """Access tokens: signed statements of who somebody is, good for a quarter of an hour at most.
 
 A token names its session, which is looked up at every use: what it says of the role is for the client only.
-PyJWT loads every algorithm that there is, 8 MB of them: it is imported by the first who needs it.
+PyJWT loads every algorithm that there is, 8 MB of them: the first who needs it has it loaded, beside the event loop.
 """
 
+import asyncio
+import importlib
+import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -50,6 +53,7 @@ def looks_like_token(text: str) -> bool:
 
 async def issue_token(keys: SigningKeys, ids: IdClock, claims: Claims, role: str) -> AccessToken:
     """Sign a token."""
+    await _load_library()
     import jwt  # noqa: PLC0415
 
     key = await keys.current()
@@ -72,6 +76,7 @@ async def issue_token(keys: SigningKeys, ids: IdClock, claims: Claims, role: str
 
 async def read_token(keys: SigningKeys, ids: IdClock, token: str) -> Claims | None:
     """Read a token; None if it is not valid, or not any more."""
+    await _load_library()
     import jwt  # noqa: PLC0415
 
     try:
@@ -96,3 +101,8 @@ async def read_token(keys: SigningKeys, ids: IdClock, token: str) -> Claims | No
         return Claims(UUID(said["org"]), UUID(said["sub"]), UUID(said["sid"]))
     except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
         return None
+
+
+async def _load_library() -> None:
+    if "jwt" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "jwt")

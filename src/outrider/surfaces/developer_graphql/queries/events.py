@@ -17,8 +17,6 @@ from outrider.surfaces.developer_graphql.queries.texts import (
 )
 from outrider.surfaces.developer_graphql.selections import Selected
 
-_IS_OUTBOUND: Final = "{row}.event_type = 'message.outbound'"
-_IS_MESSAGE: Final = "{row}.event_type in ('message.inbound', 'message.outbound')"
 _FOLDED_TIMES: Final = ("sent_at", "delivered_at", "read_at", "failed_at")
 
 
@@ -32,7 +30,7 @@ def payload(compiling: Compiling, row: str, _selected: Selected) -> Text:
     folded.append(Sql(f"""coalesce(',"external_message_ids":' || {message}.external_ids::text, '')"""))
     scan = compiling.statement.scan("messages", message, f"{message}.id = {row}.id")
     stored = _with_media_url(row)
-    served = f"(case when {_IS_MESSAGE.replace('{row}', row)} then {stored} else {row}.payload::text end)"
+    served = f"(case when {_message(row)} then {stored} else {row}.payload::text end)"
     merged = f"(select left({stored}, -1) || {joined([*folded, '}'])} {scan})"
     return [Sql(f"case when {_outbound(row)} then coalesce({merged}, {stored}) else {served} end")]
 
@@ -74,7 +72,11 @@ def processed_at(compiling: Compiling, row: str, _selected: Selected) -> Text:
 
 
 def _outbound(row: str) -> str:
-    return _IS_OUTBOUND.replace("{row}", row)
+    return f"{row}.event_type = 'message.outbound'"
+
+
+def _message(row: str) -> str:
+    return f"{row}.event_type in ('message.inbound', 'message.outbound')"
 
 
 def _sending_status(statement: Statement, row: str) -> str:

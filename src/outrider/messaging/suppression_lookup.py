@@ -18,6 +18,7 @@ from outrider.platforms.base import Channel
 
 SUPPRESSED_CHANNELS: Final = frozenset({Channel.EMAIL, Channel.SMS})
 _BYTES: Final = 400
+"""What one who waits for an answer takes, with the longest address: bounds the queue before the statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +31,42 @@ class Addressee:
     once_key: OnceKey | None
 
 
-class Suppressed:
-    """Looks recipients up; on other channels than mail and SMS there is no list."""
+class SuppressionLookup:
+    """Looks addressees up in the suppression lists; on other channels than mail and SMS there is none."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._batcher = Batcher("suppressions", self._select)
 
-    async def refuse(self, recipient: Addressee) -> None:
+    async def refuse(self, addressee: Addressee) -> None:
         """Raise `RecipientSuppressed` if nothing may be sent there, `Unavailable` if that cannot be known."""
-        (refusal,) = await self.refusals([recipient])
+        (refusal,) = await self.refusals([addressee])
         if refusal is not None:
             raise refusal
 
-    async def refusals(self, recipients: Sequence[Addressee | None]) -> list[RecipientSuppressed | None]:
-        """Why nothing may be sent to each of them, None where something may, and for a recipient that is None.
+    async def refusals(self, addressees: Sequence[Addressee | None]) -> list[RecipientSuppressed | None]:
+        """Why nothing may be sent to each of them, None where something may, and for None.
 
         A repeat of what was accepted before answers as that did.
         """
-        asked = [one for one in recipients if one is not None and one.channel in SUPPRESSED_CHANNELS]
-        if not asked:
-            return [None] * len(recipients)
-        entries = await self._batcher.put(asked, _BYTES * len(asked))
-        found = {id(one): entry for one, entry in zip(asked, entries, strict=True) if entry is not None}
-        return [await self._refusal(one, found.get(id(one))) for one in recipients]
+        asked = {
+            number: one
+            for number, one in enumerate(addressees)
+            if one is not None and one.channel in SUPPRESSED_CHANNELS
+        }
+        refusals: list[RecipientSuppressed | None] = [None] * len(addressees)
+        if asked:
+            entries = await self._batcher.put(list(asked.values()), _BYTES * len(asked))
+            for (number, one), entry in zip(asked.items(), entries, strict=True):
+                refusals[number] = None if entry is None else await self._refusal(one, entry)
+        return refusals
 
     async def close(self) -> None:
         """Answer who asked."""
         await self._batcher.close()
 
-    async def _refusal(
-        self, recipient: Addressee | None, found: Suppression | None
-    ) -> RecipientSuppressed | None:
-        if recipient is None or found is None or await self._is_repeat(recipient):
+    async def _refusal(self, addressee: Addressee, found: Suppression) -> RecipientSuppressed | None:
+        if await self._is_repeat(addressee):
             return None
         return RecipientSuppressed(
             f"Nothing is sent to this recipient any more: {found.reason}.",
@@ -73,12 +77,12 @@ class Suppressed:
             address=found.address,
         )
 
-    async def _is_repeat(self, recipient: Addressee) -> bool:
-        key = recipient.once_key
+    async def _is_repeat(self, addressee: Addressee) -> bool:
+        key = addressee.once_key
         if key is None:
             return False
         with faults_as_unavailable():
-            return await is_key_taken(self._pool, recipient.application_id, key.scope, key.key)
+            return await is_key_taken(self._pool, addressee.application_id, key.scope, key.key)
 
     async def _select(self, batches: Sequence[Sequence[Addressee]]) -> list[list[Suppression | None]]:
         found = iter(
