@@ -1,10 +1,13 @@
 """The endpoint itself: statuses, headers, bounds."""
 
+import asyncio
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
+from outrider.runtime.surfaces import admin_endpoint
 from outrider.surfaces import graphql_limits as limits
 from outrider.tenancy.organisations import change_tier
 from tests.administrators import PASSWORD, PATH, SIGN_IN, Administrator
@@ -154,3 +157,25 @@ async def test_an_api_key_is_none_here(server: Server, owner: Administrator) -> 
     )
 
     assert (await replace(owner, key=created["createApiKey"]["token"]).post(ME)).status == 401
+
+
+async def test_a_caller_that_hangs_up_while_the_schema_is_built_takes_nothing_from_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[float] = []
+
+    def build() -> None:
+        time.sleep(0.2)
+        built.append(time.monotonic())
+
+    monkeypatch.setattr("outrider.surfaces.admin_graphql.endpoint.admin_schema", build)
+    endpoint = admin_endpoint(server.runtime)
+    hung_up = asyncio.create_task(endpoint._load())
+    other = asyncio.create_task(endpoint._load())
+    await asyncio.sleep(0.05)
+    hung_up.cancel()
+
+    await other
+    await endpoint._load()
+    assert len(built) == 1
+    assert hung_up.cancelled()
